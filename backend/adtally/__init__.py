@@ -1,0 +1,1 @@
+"""adtally settles advertising money from a log that anyone can check."""

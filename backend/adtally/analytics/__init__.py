@@ -1,0 +1,1 @@
+"""Metrics over Parquet derived from the log."""

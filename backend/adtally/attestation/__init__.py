@@ -1,0 +1,1 @@
+"""Recompute from public data, compare, sign."""

@@ -1,0 +1,1 @@
+"""Verify everything from public data; never imports storage."""

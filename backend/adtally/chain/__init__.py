@@ -1,0 +1,1 @@
+"""Compile, deploy, contract bindings, transaction outbox, watcher, local nodes."""

@@ -1,0 +1,1 @@
+"""The whole job, end to end, on real parts."""

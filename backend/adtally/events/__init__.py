@@ -1,0 +1,1 @@
+"""The vocabulary: events, their record bytes, batches, facts and the EIP-712 types."""

@@ -1,0 +1,1 @@
+"""The sequencer: the one writer that turns batches into log entries."""

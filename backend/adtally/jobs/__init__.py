@@ -1,0 +1,1 @@
+"""What runs by itself: facts, anchors, settlements, payments, reconciliation."""

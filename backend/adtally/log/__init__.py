@@ -1,0 +1,1 @@
+"""The append-only Merkle log: segments on disk, RFC 9162 tree, checkpoints, proofs."""

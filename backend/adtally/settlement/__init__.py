@@ -1,0 +1,1 @@
+"""Pure money arithmetic: rates, accrual, statements and the claim tree."""

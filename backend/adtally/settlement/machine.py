@@ -1,0 +1,320 @@
+"""The log as a state machine: entries in, verdicts, accruals and statements out.
+
+This is the plain reference. Intake runs it to give verdicts, recovery runs it to come back,
+attestors and auditors run it to check; all of them see the same state at the same tree size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adtally.errors import AdtallyError, Conflict, NotAllowed, VerificationFailed
+from adtally.events.batch import ENVELOPE_KIND, Envelope, SignedBatch, check_batch_header
+from adtally.events.eip712 import log_domain
+from adtally.events.facts import (
+    ChainFacts,
+    Declaration,
+    RulesFacts,
+    TimeFacts,
+)
+from adtally.events.record import (
+    RECORD_KIND,
+    VERDICT_OFFSET,
+    AdEvent,
+    clear_verdict,
+)
+from adtally.events.verdict import Verdict
+from adtally.settlement.accrual import Accruals
+from adtally.settlement.statement import build_statement
+from adtally.types import Hash, Line, LogIdentity, Statement
+from adtally.verification.event_index import EventIndex
+from adtally.verification.fact_state import FactState, MemberFacts
+from adtally.verification.judge import Judge
+from adtally.verification.rule_set import RuleSet
+
+FactsEntry = ChainFacts | Declaration | RulesFacts | TimeFacts
+
+
+@dataclass(slots=True)
+class _OpenBatch:
+    """An envelope whose records are still being replayed."""
+
+    envelope: Envelope
+    records: list[bytes]
+
+
+class LogMachine:
+    """Applies entries in log order.
+
+    Args:
+        identity: what the log's signatures are bound to.
+        escrow_domain: EIP-712 domain separator of the escrow, part of every line's leaf.
+        verify_signatures: False only for the operator's own recovery, whose bytes are protected
+            by CRC and by the signed checkpoint.
+    """
+
+    def __init__(
+        self, identity: LogIdentity, escrow_domain: Hash, *, verify_signatures: bool = True
+    ) -> None:
+        self.identity = identity
+        self.size = 0
+        self.last_received_at_ms = 0
+        self.rules: RuleSet | None = None
+        self.facts = FactState()
+        self.accruals = Accruals()
+        self._domain = log_domain(identity)
+        self._escrow_domain = escrow_domain
+        self._index = EventIndex()
+        self._judge = Judge(self.facts, self._index, self.accruals)
+        self._next_sequence: dict[int, int] = {}
+        self._verify_signatures = verify_signatures
+        self._open: _OpenBatch | None = None
+
+    # Replay ------------------------------------------------------------------------------------
+
+    def apply(self, entry: bytes) -> None:
+        """Take in the next logged entry and check that it could only have been logged so.
+
+        Raises:
+            VerificationFailed: a verdict, signature, sequence or time is not what the entries
+                before it demand; ``field`` says which, with the leaf index.
+            InvalidInput: the entry's bytes don't parse.
+        """
+        try:
+            kind = entry[0] if entry else -1
+            if self._open is not None or kind == RECORD_KIND:
+                self._apply_record(entry)
+            elif kind == ENVELOPE_KIND:
+                self._open = self._opened(Envelope.from_entry(entry))
+            else:
+                self.apply_facts(parse_facts(entry))
+                return
+            self.size += 1
+        except AdtallyError as error:
+            error.message = f"entry {self.size}: {error.message}"
+            raise
+
+    def _opened(self, envelope: Envelope) -> _OpenBatch:
+        check_batch_header(envelope.member, envelope.sequence, envelope.count)
+        self._check_time(envelope.received_at_ms)
+        return _OpenBatch(envelope, [])
+
+    def _apply_record(self, record: bytes) -> None:
+        if self._open is None:
+            raise VerificationFailed(
+                "a record outside a batch", field="record", expected="an envelope before it"
+            )
+        AdEvent.from_record(record)
+        self._open.records.append(record)
+        if len(self._open.records) == self._open.envelope.count:
+            batch, self._open = self._open, None
+            self._close(batch)
+
+    def _close(self, batch: _OpenBatch) -> None:
+        envelope = batch.envelope
+        unset = tuple(clear_verdict(record) for record in batch.records)
+        signed = SignedBatch(
+            self.identity.chain_id,
+            envelope.member,
+            envelope.sequence,
+            envelope.signer,
+            envelope.signature,
+            unset,
+        )
+        verdicts = self._take(signed, envelope.received_at_ms)
+        first = self.size - envelope.count + 1
+        for offset, (verdict, record) in enumerate(zip(verdicts, batch.records, strict=True)):
+            if record[VERDICT_OFFSET] != verdict:
+                raise VerificationFailed(
+                    f"the verdict of the record at index {first + offset} is wrong",
+                    field="verdict",
+                    expected=verdict.label,
+                    found=Verdict(record[VERDICT_OFFSET]).label,
+                )
+
+    # Intake ------------------------------------------------------------------------------------
+
+    def judge_batch(self, batch: SignedBatch, received_at_ms: int) -> list[Verdict]:
+        """Verdicts for a new batch, which from now on counts as logged.
+
+        Raises:
+            NotAllowed, Conflict, VerificationFailed: the batch as a whole is refused and nothing
+                has changed.
+        """
+        self._check_time(received_at_ms)
+        verdicts = self._take(batch, received_at_ms)
+        self.size += 1 + len(batch.records)
+        return verdicts
+
+    def next_sequence(self, member: int) -> int:
+        """The batch sequence that this member must use next."""
+        return self._next_sequence.get(member, 1)
+
+    def check_sender(self, batch: SignedBatch, received_at_ms: int) -> MemberFacts:
+        """The member that may send this batch now.
+
+        Raises:
+            NotAllowed: other chain, unknown member, expired KYC, or a key that isn't its own.
+            VerificationFailed: the signature does not verify.
+        """
+        if batch.chain_id != self.identity.chain_id:
+            raise NotAllowed(
+                "the batch is signed for another chain",
+                field="chain_id",
+                expected=str(self.identity.chain_id),
+                found=str(batch.chain_id),
+            )
+        member = self.facts.members.get(batch.member)
+        if member is None:
+            raise NotAllowed(
+                "unknown member",
+                field="member",
+                expected="a member registered on chain",
+                found=str(batch.member),
+                action="register, or wait until the registration is final on chain",
+            )
+        if member.kyc_expires_seconds * 1000 <= received_at_ms:
+            raise NotAllowed(
+                "the member's KYC has expired",
+                field="member",
+                expected=f"an expiry after {received_at_ms // 1000}",
+                found=str(member.kyc_expires_seconds),
+                action="have the registrar renew it; money already earned is not affected",
+            )
+        if not member.accepts_key(batch.signer, received_at_ms):
+            raise NotAllowed(
+                "the signer is not this member's event key",
+                field="signer",
+                expected=f"0x{member.event_key.hex()}",
+                found=f"0x{batch.signer.hex()}",
+            )
+        if self._verify_signatures:
+            batch.verify_signature(self._domain)
+        return member
+
+    def _take(self, batch: SignedBatch, received_at_ms: int) -> list[Verdict]:
+        rules = self._rules_in_force()
+        sender = self.check_sender(batch, received_at_ms)
+        expected = self.next_sequence(batch.member)
+        if batch.sequence != expected:
+            raise Conflict(
+                "the batch sequence does not follow the member's last batch",
+                field="sequence",
+                expected=str(expected),
+                found=str(batch.sequence),
+                action="send batches of one member one after the other, without gaps",
+            )
+        events = [AdEvent.from_record(record) for record in batch.records]
+        self._index.prune(received_at_ms, rules)
+        self._next_sequence[batch.member] = expected + 1
+        self.last_received_at_ms = received_at_ms
+        return [
+            self._judge.judge(event, record, sender, received_at_ms, rules)
+            for event, record in zip(events, batch.records, strict=True)
+        ]
+
+    # Facts -------------------------------------------------------------------------------------
+
+    def apply_facts(self, facts: FactsEntry) -> None:
+        """Take in a facts entry, logged or about to be.
+
+        Raises:
+            VerificationFailed, NotAllowed, InvalidInput: it can't stand here; nothing changed.
+        """
+        self._check_time(facts.recorded_at_ms)
+        match facts:
+            case RulesFacts():
+                self.rules = RuleSet.from_json(facts.rules_json)
+            case ChainFacts():
+                self.facts.apply_chain(facts)
+            case Declaration():
+                self._rules_in_force()
+                self.facts.apply_declaration(facts, self._domain)
+            case TimeFacts():
+                self._rules_in_force()
+        self.last_received_at_ms = facts.recorded_at_ms
+        self.size += 1
+
+    def _check_time(self, received_at_ms: int) -> None:
+        if received_at_ms < self.last_received_at_ms:
+            raise VerificationFailed(
+                "received-at falls",
+                field="received_at_ms",
+                expected=f"at least {self.last_received_at_ms}",
+                found=str(received_at_ms),
+            )
+
+    def _rules_in_force(self) -> RuleSet:
+        if self.rules is None:
+            raise VerificationFailed(
+                "no rules in force yet", field="rules", expected="rules facts as the first entry"
+            )
+        if self.facts.is_range_open:
+            raise VerificationFailed(
+                "chain facts are incomplete",
+                field="facts",
+                expected="all parts of a block range one after the other",
+            )
+        return self.rules
+
+    # Statements --------------------------------------------------------------------------------
+
+    def statement(
+        self, campaign: int, sequence: int, *, is_final: bool
+    ) -> tuple[Statement, list[Line]]:
+        """What the campaign owes over everything applied so far."""
+        lines = self.accruals.lines(campaign)
+        statement = build_statement(
+            self._escrow_domain, campaign, sequence, self.size, lines, is_final=is_final
+        )
+        return statement, lines
+
+    def may_be_final(self, campaign: int) -> bool:
+        """Whether the log itself shows that no further event of the campaign can count."""
+        facts = self.facts.campaigns.get(campaign)
+        return facts is not None and self.last_received_at_ms >= facts.closes_at_seconds * 1000
+
+
+def parse_facts(entry: bytes) -> FactsEntry:
+    """Parse a facts entry of any kind.
+
+    Raises:
+        InvalidInput: unknown kind, or its bytes don't parse.
+    """
+    match entry[0] if entry else -1:
+        case 0x03:
+            return ChainFacts.from_entry(entry)
+        case 0x04:
+            return Declaration.from_entry(entry)
+        case 0x05:
+            return RulesFacts.from_entry(entry)
+        case 0x06:
+            return TimeFacts.from_entry(entry)
+        case kind:
+            raise VerificationFailed(
+                "unknown kind of entry",
+                field="entry",
+                expected="kinds 0x01 to 0x06",
+                found=f"{kind:#04x}" if kind >= 0 else "no bytes",
+            )
+
+
+def batch_entries(
+    batch: SignedBatch, received_at_ms: int, verdicts: Sequence[Verdict]
+) -> list[bytes]:
+    """The log entries of a judged batch: its envelope, then its records with their verdicts."""
+    envelope = Envelope(
+        batch.member,
+        batch.sequence,
+        len(batch.records),
+        received_at_ms,
+        batch.signer,
+        batch.signature,
+    )
+    entries = [envelope.to_entry()]
+    entries += [
+        record[:VERDICT_OFFSET] + bytes((verdict,)) + record[VERDICT_OFFSET + 1 :]
+        for record, verdict in zip(batch.records, verdicts, strict=True)
+    ]
+    return entries

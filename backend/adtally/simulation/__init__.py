@@ -1,0 +1,1 @@
+"""A seeded simulator of ad traffic, honest and not."""

@@ -1,0 +1,1 @@
+"""Rules that turn an event and the facts before it into a verdict; pure and deterministic."""

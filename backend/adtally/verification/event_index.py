@@ -1,0 +1,87 @@
+"""What earlier entries leave behind for later verdicts: ids seen, and parents that count.
+
+Both tables are cut into hours of occurred-at, so that what the age rules make unreachable is
+dropped whole. Dropping can't be observed: the rules refuse older events before they look here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from adtally.events.record import AdEvent, EventType
+from adtally.verification.rule_set import RuleSet
+
+HOUR_MS = 3_600_000
+
+EventKey = tuple[int, bytes]
+"""Member id and event id."""
+
+
+@dataclass(slots=True)
+class Parent:
+    """An accepted impression or click, and which types of child already count for it."""
+
+    type: EventType
+    campaign: int
+    occurred_at_ms: int
+    used_by: set[EventType] = field(default_factory=set)
+
+
+def event_id_time_ms(event_id: bytes) -> int:
+    """The time inside an event id."""
+    return int.from_bytes(event_id[:6], "big")
+
+
+def body_digest(unset_record: bytes) -> bytes:
+    """What tells a duplicate from a conflict: a 16-byte digest of the record without verdict."""
+    return hashlib.sha256(unset_record).digest()[:16]
+
+
+class EventIndex:
+    """Ids by sender, parents by publisher."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, dict[EventKey, bytes]] = {}
+        self._parents: dict[int, dict[EventKey, Parent]] = {}
+        self._pruned_at_hour = -1
+
+    def first_body(self, sender: int, event_id: bytes) -> bytes | None:
+        """Digest of the first record with this id, None if there is none in the window."""
+        hour = event_id_time_ms(event_id) // HOUR_MS
+        return self._seen.get(hour, {}).get((sender, event_id))
+
+    def remember(self, sender: int, event: AdEvent, digest: bytes) -> None:
+        hour = event.occurred_at_ms // HOUR_MS
+        self._seen.setdefault(hour, {})[(sender, event.id)] = digest
+
+    def parent(self, publisher: int, event_id: bytes) -> Parent | None:
+        """The accepted impression or click with this id."""
+        hour = event_id_time_ms(event_id) // HOUR_MS
+        return self._parents.get(hour, {}).get((publisher, event_id))
+
+    def add_parent(self, event: AdEvent) -> None:
+        """Keep an accepted event that others may name as parent; the first of an id stands."""
+        hour = event.occurred_at_ms // HOUR_MS
+        self._parents.setdefault(hour, {}).setdefault(
+            (event.publisher, event.id), Parent(event.type, event.campaign, event.occurred_at_ms)
+        )
+
+    def prune(self, now_ms: int, rules: RuleSet) -> None:
+        """Drop the hours that no later event can reach."""
+        hour = now_ms // HOUR_MS
+        if hour == self._pruned_at_hour:
+            return
+        self._pruned_at_hour = hour
+        longest = max(rules.viewable_window_ms, rules.click_window_ms, rules.conversion_window_ms)
+        _drop_before(self._seen, (now_ms - rules.max_event_age_ms) // HOUR_MS)
+        _drop_before(
+            self._parents,
+            (now_ms - rules.max_event_age_ms - longest - rules.max_clock_skew_ms) // HOUR_MS,
+        )
+
+
+def _drop_before(table: dict[int, dict[EventKey, bytes]] | dict[int, dict[EventKey, Parent]],
+                 hour: int) -> None:  # fmt: skip
+    for old in [key for key in table if key < hour]:
+        del table[old]

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {ClaimLine, Counts, Cut, Quorum, Rates, Statement, Terms} from "adtally/types/DataTypes.sol";
+import {IEventLog} from "adtally/interfaces/IEventLog.sol";
+import {IMembership} from "adtally/interfaces/IMembership.sol";
+
+/// @title Money of campaigns, from deposit to payout
+/// @notice Advertisers' deposits leave only as publishers' claims, intermediaries' cuts, and the
+/// advertiser's refund of what is not owed. No role can move them elsewhere. All amounts are in
+/// base units of the campaign's token; every division rounds down and the rest stays with the
+/// advertiser.
+/// @dev Tokens must move exactly what transfer says *out of* the escrow; deposits are booked by
+/// the balance received. A rebasing token can make the escrow insolvent and must not be used.
+/// A line is `counts x rates`, computed here and capped at the order's cap, so no statement can
+/// overprice it. Reserved at submission: `linesTotal` and every cut of it.
+interface ICampaignEscrow {
+    enum OrderState {
+        None,
+        Offered,
+        Accepted
+    }
+
+    struct Order {
+        Rates rates;
+        uint128 cap;
+        uint128 paid;
+        uint64 endsAt;
+        OrderState state;
+    }
+
+    struct StatementView {
+        uint32 sequence;
+        uint64 treeSize;
+        uint64 activatesAt;
+        uint128 linesTotal;
+        bytes32 linesRoot;
+        bool isFinal;
+    }
+
+    struct CampaignView {
+        uint32 advertiser;
+        uint64 flightEnd;
+        uint128 funded;
+        uint128 refunded;
+        uint128 claimed;
+        uint128 cutsPaid;
+        uint128 reserved;
+        StatementView latest;
+        StatementView active;
+    }
+
+    event CampaignOpened(uint32 indexed campaign, uint32 indexed advertiser, Terms terms);
+    event CampaignEnded(uint32 indexed campaign, uint64 flightEnd);
+    event Funded(uint32 indexed campaign, address indexed from, uint128 amount, uint128 fundedTotal);
+    event OrderOffered(uint32 indexed campaign, uint32 indexed publisher, Rates rates, uint128 cap);
+    event OrderAccepted(uint32 indexed campaign, uint32 indexed publisher, Rates rates, uint128 cap);
+    event OrderEnded(uint32 indexed campaign, uint32 indexed publisher, uint64 endsAt);
+    event StatementSubmitted(uint32 indexed campaign, uint32 indexed sequence, Statement statement, uint64 activatesAt);
+    event Claimed(
+        uint32 indexed campaign, uint32 indexed publisher, address payout, uint128 amount, uint128 paidTotal, Counts counts
+    );
+    event ClaimSkipped(uint32 indexed campaign, uint32 indexed publisher, bytes reason);
+    event CutPaid(uint32 indexed campaign, uint32 indexed member, address payout, uint128 amount, uint128 paidTotal);
+    event Refunded(uint32 indexed campaign, address to, uint128 amount, uint128 refundedTotal);
+    event SurplusRecovered(address indexed token, address to, uint256 amount);
+
+    error CampaignUnknown(uint32 campaign);
+    error CampaignClosed(uint32 campaign);
+    error NotAdvertiser(uint32 campaign, address caller);
+    error NotActiveMember(address caller, uint8 rolesNeeded);
+    error NotPublisher(uint32 publisher);
+    error TermsInvalid(string reason);
+    error OrderNotOffered(uint32 campaign, uint32 publisher);
+    error OrderAlreadyAccepted(uint32 campaign, uint32 publisher);
+    error OrderNotAccepted(uint32 campaign, uint32 publisher);
+    error OrderDiffers(uint32 campaign, uint32 publisher);
+    error EndsAlready(uint64 current, uint64 requested);
+    error AmountZero();
+    error SequenceWrong(uint32 campaign, uint32 expected, uint32 found);
+    error StatementPending(uint32 campaign, uint64 activatesAt);
+    error StatementFinal(uint32 campaign);
+    error TreeNotAnchored(uint64 treeSize, uint64 headSize);
+    error TreeShrinks(uint64 previous, uint64 found);
+    error LinesTotalFalls(uint128 previous, uint128 found);
+    error FinalTooEarly(uint64 now_, uint64 earliest);
+    error EscrowInsufficient(uint256 needed, uint256 available);
+    error NoActiveStatement(uint32 campaign);
+    error LineNotProven(uint32 campaign, uint32 publisher);
+    error LinesExceedTotal(uint256 claimed, uint256 linesTotal);
+    error PayoutIsEscrow(uint32 member);
+    error CutUnknown(uint32 campaign, uint256 index);
+    error RefundNotOpen(uint64 now_, uint64 opensAt);
+
+    /// @notice Open a campaign. Caller: an active advertiser. Ids are sequential.
+    function openCampaign(Terms calldata terms) external returns (uint32 campaign);
+
+    /// @notice End a campaign early: its flight ends after the notice in its terms, if that is sooner.
+    function endCampaign(uint32 campaign) external;
+
+    /// @notice Deposit. Anyone may; what the escrow receives is booked.
+    function fund(uint32 campaign, uint256 amount) external;
+
+    /// @notice Deposit with an ERC-2612 permit; a permit already used by a front-runner is no obstacle.
+    function fundWithPermit(uint32 campaign, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external;
+
+    /// @notice Offer an order, or replace an offer not yet accepted. One order per campaign and publisher.
+    /// @param cap Most that the line can ever reach, in base units.
+    function offerOrder(uint32 campaign, uint32 publisher, Rates calldata rates, uint128 cap) external;
+
+    /// @notice Accept an offer; rates and cap are repeated so that no replaced offer is accepted.
+    function acceptOrder(uint32 campaign, Rates calldata rates, uint128 cap) external;
+
+    /// @notice End an accepted order after the campaign's notice.
+    function endOrder(uint32 campaign, uint32 publisher) external;
+
+    /// @notice Submit the next statement. Anyone may; the campaign's attestor set must have signed it.
+    function settle(Statement calldata statement, Quorum calldata quorum) external;
+
+    /// @notice Pay a publisher what its line in the active statement is over what it was paid.
+    /// Anyone may; the money goes to the publisher's payout address. Paying nothing is no error.
+    function claim(ClaimLine calldata line) external returns (uint128 amount);
+
+    /// @notice Claim many lines; a line that fails is skipped with ClaimSkipped.
+    function claimMany(ClaimLine[] calldata lines) external returns (uint128 total);
+
+    /// @notice Pay an intermediary what its cut of the active statement is over what it was paid.
+    function payCut(uint32 campaign, uint256 index) external returns (uint128 amount);
+
+    /// @notice Pay the advertiser everything unreserved, once the final statement is active or the grace is over.
+    function refund(uint32 campaign) external returns (uint128 amount);
+
+    /// @notice Take out tokens above all liabilities (sent here by mistake). Restricted; can't touch escrow.
+    function recoverSurplus(address token, address to) external returns (uint256 amount);
+
+    /// @notice Stop (or resume) opening, funding, offering and accepting. Never settling, claiming, refunding.
+    function pause() external;
+
+    function unpause() external;
+
+    /// @return Terms as opened; `flightEnd` in `campaign()` is the current one.
+    function terms(uint32 campaign) external view returns (Terms memory);
+
+    function campaign(uint32 campaign_) external view returns (CampaignView memory);
+
+    function order(uint32 campaign, uint32 publisher) external view returns (Order memory);
+
+    /// @return What the line would pay now, 0 if not proven or nothing is due.
+    function claimable(ClaimLine calldata line) external view returns (uint128);
+
+    /// @return What cut `index` would pay now.
+    function cutPayable(uint32 campaign, uint256 index) external view returns (uint128);
+
+    /// @return What `refund` would pay now; 0 while not open.
+    function refundable(uint32 campaign) external view returns (uint128);
+
+    /// @return Sum of all deposits not yet paid out or refunded, per token.
+    function liabilities(address token) external view returns (uint256);
+
+    /// @return The leaf of a line in the claim tree:
+    /// keccak256(keccak256(abi.encode(domainSeparator, campaign, publisher, impressions, viewables, clicks, conversions))).
+    function lineLeaf(uint32 campaign, uint32 publisher, Counts calldata counts) external view returns (bytes32);
+
+    /// @return The EIP-712 digest that attestors sign for `statement`.
+    function statementDigest(Statement calldata statement) external view returns (bytes32);
+
+    /// @return The EIP-712 domain separator.
+    function DOMAIN_SEPARATOR() external view returns (bytes32);
+
+    function MEMBERSHIP() external view returns (IMembership);
+
+    function EVENT_LOG() external view returns (IEventLog);
+
+    /// @return Id of the first campaign opened here; several escrows on one log use disjoint ranges.
+    function FIRST_CAMPAIGN() external view returns (uint32);
+}

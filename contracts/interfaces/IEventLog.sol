@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {Checkpoint, Quorum} from "adtally/types/DataTypes.sol";
+import {IMembership} from "adtally/interfaces/IMembership.sol";
+
+/// @title Anchors of one append-only log
+/// @notice The contract itself checks the RFC 9162 consistency proof: an anchor that is no
+/// extension of the one before reverts. Anyone may submit an attested anchor.
+interface IEventLog {
+    event Anchored(uint64 indexed treeSize, bytes32 rootHash, uint64 anchorNumber);
+
+    error PreviousNotHead(uint64 treeSize, bytes32 rootHash);
+    error TreeNotGrown(uint64 headSize, uint64 treeSize);
+    error NotAnExtension(uint64 previousSize, uint64 treeSize);
+    error NotAnchored(uint64 treeSize, bytes32 rootHash);
+    error InclusionProofInvalid(uint64 index, uint64 treeSize);
+
+    /// @notice Store an anchor.
+    /// @param previous The current head, exactly; size 0 and zero root before the first anchor,
+    /// for which the proof must be empty.
+    /// @param next A larger checkpoint that extends it.
+    /// @param proof RFC 9162 consistency proof from `previous` to `next`.
+    /// @param quorum EIP-712 Checkpoint signatures of the log's attestor set.
+    function anchor(
+        Checkpoint calldata previous,
+        Checkpoint calldata next,
+        bytes32[] calldata proof,
+        Quorum calldata quorum
+    ) external;
+
+    /// @notice Revert unless `leafHash` is the leaf at `index` of the anchored checkpoint `at`.
+    /// @dev `at` must still be in the ring of the last RING_SIZE anchors.
+    function verifyInclusion(
+        Checkpoint calldata at,
+        uint64 index,
+        bytes32 leafHash,
+        bytes32[] calldata proof
+    ) external view;
+
+    /// @return Size of the newest anchor.
+    function headSize() external view returns (uint64);
+
+    /// @return How many anchors there have been.
+    function anchorCount() external view returns (uint64);
+
+    /// @return Whether this checkpoint is one of the last RING_SIZE anchors.
+    function isAnchored(Checkpoint calldata at) external view returns (bool);
+
+    /// @return The EIP-712 digest that attestors sign for `checkpoint`.
+    function checkpointDigest(Checkpoint calldata checkpoint) external view returns (bytes32);
+
+    function MEMBERSHIP() external view returns (IMembership);
+
+    /// @return Member whose event key signs receipts for this log.
+    function OPERATOR() external view returns (uint32);
+
+    /// @return Set in Membership that attests this log's checkpoints.
+    function ATTESTOR_SET() external view returns (uint32);
+
+    /// @return Anchors kept for inclusion proofs.
+    function RING_SIZE() external view returns (uint256);
+}
