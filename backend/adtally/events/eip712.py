@@ -2,16 +2,20 @@
 
 ``eth_account.messages.encode_typed_data`` gives the same bytes (a test holds them together) at
 sixty times the cost. Every type string of the system stands in this file and in
-``docs/spec/signatures.md``.
+``docs/spec/signatures.md``. Every function here raises InvalidInput when a value does not fit its
+Solidity type: such a digest could be signed, but no contract would ever compute it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from eth_utils import keccak
 
+from adtally.errors import InvalidInput
+from adtally.events.checks import check_size, check_uint
 from adtally.types import Address, Checkpoint, Hash, LogIdentity, Statement
 
 EVENT_BATCH_TYPE = (
@@ -48,14 +52,32 @@ _RECEIPT_TYPEHASH = keccak(RECEIPT_TYPE.encode())
 _DECLARATION_TYPEHASH = keccak(DECLARATION_TYPE.encode())
 _CHECKPOINT_TYPEHASH = keccak(CHECKPOINT_TYPE.encode())
 _STATEMENT_TYPEHASH = keccak(STATEMENT_TYPE.encode())
+_SUCCESSOR_TYPEHASH = keccak(SUCCESSOR_TYPE.encode())
 
 
-def _word(value: int) -> bytes:
+def _uint(field: str, value: int, bits: int) -> bytes:
+    check_uint(field, value, bits)
     return value.to_bytes(32, "big")
 
 
-def _address(value: Address) -> bytes:
+def _bytes32(field: str, value: Hash) -> bytes:
+    check_size(field, value, 32)
+    return value
+
+
+def _address(field: str, value: Address) -> bytes:
+    check_size(field, value, 20)
     return value.rjust(32, b"\0")
+
+
+def _text(field: str, value: str) -> bytes:
+    """Hash of a string; one half of a surrogate pair has no UTF-8 and is refused."""
+    try:
+        return keccak(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput(
+            f"{field} is not text", field=field, expected="Unicode text", found="a lone surrogate"
+        ) from None
 
 
 @lru_cache(maxsize=64)
@@ -65,8 +87,8 @@ def domain_separator(name: str, chain_id: int, contract: Address) -> Hash:
         _DOMAIN_TYPEHASH
         + keccak(name.encode())
         + keccak(DOMAIN_VERSION.encode())
-        + _word(chain_id)
-        + _address(contract)
+        + _uint("chain_id", chain_id, 256)
+        + _address("contract", contract)
     )
 
 
@@ -78,6 +100,11 @@ def log_domain(identity: LogIdentity) -> Hash:
 def escrow_domain(chain_id: int, escrow: Address) -> Hash:
     """The domain of statements."""
     return domain_separator(ESCROW_DOMAIN_NAME, chain_id, escrow)
+
+
+def membership_domain(chain_id: int, membership: Address) -> Hash:
+    """The domain of attestor set successors."""
+    return domain_separator(MEMBERSHIP_DOMAIN_NAME, chain_id, membership)
 
 
 def _digest(domain: Hash, struct_hash: Hash) -> Hash:
@@ -112,11 +139,11 @@ def event_batch_digest(
         domain,
         keccak(
             _EVENT_BATCH_TYPEHASH
-            + _address(signer)
-            + _word(member)
-            + _word(sequence)
-            + _word(count)
-            + records_hash
+            + _address("signer", signer)
+            + _uint("member", member, 32)
+            + _uint("sequence", sequence, 64)
+            + _uint("count", count, 32)
+            + _bytes32("records_hash", records_hash)
         ),
     )
 
@@ -127,14 +154,14 @@ def receipt_digest(domain: Hash, receipt: Receipt) -> Hash:
         domain,
         keccak(
             _RECEIPT_TYPEHASH
-            + _word(receipt.member)
-            + _word(receipt.sequence)
-            + receipt.records_hash
-            + _word(receipt.first_index)
-            + _word(receipt.count)
-            + _word(receipt.tree_size)
-            + receipt.root_hash
-            + _word(receipt.anchor_deadline_seconds)
+            + _uint("member", receipt.member, 32)
+            + _uint("sequence", receipt.sequence, 64)
+            + _bytes32("records_hash", receipt.records_hash)
+            + _uint("first_index", receipt.first_index, 64)
+            + _uint("count", receipt.count, 32)
+            + _uint("tree_size", receipt.tree_size, 64)
+            + _bytes32("root_hash", receipt.root_hash)
+            + _uint("anchor_deadline_seconds", receipt.anchor_deadline_seconds, 64)
         ),
     )
 
@@ -156,15 +183,15 @@ def declaration_digest(
         domain,
         keccak(
             _DECLARATION_TYPEHASH
-            + _address(signer)
-            + _word(kind)
-            + _word(int(active))
-            + _word(member)
-            + _word(campaign)
-            + _word(publisher)
-            + _word(item)
-            + _word(declared_at_ms)
-            + keccak(detail.encode())
+            + _address("signer", signer)
+            + _uint("kind", kind, 8)
+            + _uint("active", int(active), 1)
+            + _uint("member", member, 32)
+            + _uint("campaign", campaign, 32)
+            + _uint("publisher", publisher, 32)
+            + _uint("item", item, 32)
+            + _uint("declared_at_ms", declared_at_ms, 64)
+            + _text("detail", detail)
         ),
     )
 
@@ -173,7 +200,11 @@ def checkpoint_digest(domain: Hash, checkpoint: Checkpoint) -> Hash:
     """What attestors sign for an anchor."""
     return _digest(
         domain,
-        keccak(_CHECKPOINT_TYPEHASH + _word(checkpoint.tree_size) + checkpoint.root_hash),
+        keccak(
+            _CHECKPOINT_TYPEHASH
+            + _uint("tree_size", checkpoint.tree_size, 64)
+            + _bytes32("root_hash", checkpoint.root_hash)
+        ),
     )
 
 
@@ -184,15 +215,39 @@ def statement_digest(domain: Hash, statement: Statement) -> Hash:
         domain,
         keccak(
             _STATEMENT_TYPEHASH
-            + _word(statement.campaign)
-            + _word(statement.sequence)
-            + _word(statement.tree_size)
-            + _word(statement.lines_total_base_units)
-            + _word(counts.impressions)
-            + _word(counts.viewables)
-            + _word(counts.clicks)
-            + _word(counts.conversions)
-            + statement.lines_root
-            + _word(int(statement.is_final))
+            + _uint("campaign", statement.campaign, 32)
+            + _uint("sequence", statement.sequence, 32)
+            + _uint("tree_size", statement.tree_size, 64)
+            + _uint("lines_total_base_units", statement.lines_total_base_units, 128)
+            + _uint("impressions", counts.impressions, 64)
+            + _uint("viewables", counts.viewables, 64)
+            + _uint("clicks", counts.clicks, 64)
+            + _uint("conversions", counts.conversions, 64)
+            + _bytes32("lines_root", statement.lines_root)
+            + _uint("is_final", int(statement.is_final), 1)
+        ),
+    )
+
+
+def successor_digest(
+    domain: Hash, attestor_set: int, version: int, threshold: int, attestors: Sequence[Address]
+) -> Hash:
+    """What a quorum of an attestor set signs to name its next ``version``.
+
+    ``domain`` is the membership's; ``attestorsHash`` is keccak256(abi.encode(attestors)).
+    """
+    attestors_hash = keccak(
+        (32).to_bytes(32, "big")
+        + len(attestors).to_bytes(32, "big")
+        + b"".join(_address("attestors", attestor) for attestor in attestors)
+    )
+    return _digest(
+        domain,
+        keccak(
+            _SUCCESSOR_TYPEHASH
+            + _uint("set", attestor_set, 32)
+            + _uint("version", version, 32)
+            + _uint("threshold", threshold, 8)
+            + attestors_hash
         ),
     )

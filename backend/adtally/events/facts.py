@@ -13,9 +13,10 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from adtally.errors import InvalidInput
+from adtally.errors import InvalidInput, TooLarge
+from adtally.events.checks import check_size, check_uint, time_bytes
 from adtally.events.eip712 import declaration_digest
-from adtally.events.signature import require_signer
+from adtally.events.signature import SIGNATURE_SIZE, require_signer
 from adtally.types import Address, Hash
 
 CHAIN_FACTS_KIND = 0x03
@@ -27,6 +28,9 @@ MAX_ENTRY_SIZE = 65_535
 """Entries are length-prefixed by 16 bits in entry bundles (C2SP tlog-tiles)."""
 
 MAX_DETAIL_BYTES = 2_048
+
+MAX_TOPICS = 4
+"""Of an EVM log (LOG0 to LOG4)."""
 
 
 class ContractCode(IntEnum):
@@ -65,10 +69,17 @@ class ChainFacts:
     parts: int = 1
 
     def to_entry(self) -> bytes:
+        """The canonical bytes.
+
+        Raises:
+            InvalidInput: a field is outside its range, or ``part`` is not below ``parts``.
+            TooLarge: cut it with ``split_chain_facts``.
+        """
+        _check_chain_header(self)
         pieces = [
             _CHAIN_HEADER.pack(
                 CHAIN_FACTS_KIND,
-                self.recorded_at_ms.to_bytes(6, "big"),
+                time_bytes("recorded_at_ms", self.recorded_at_ms),
                 self.first_block,
                 self.last_block,
                 self.last_block_hash,
@@ -79,18 +90,18 @@ class ChainFacts:
             )
         ]
         pieces += [_log_bytes(log) for log in self.logs]
-        return b"".join(pieces)
+        return _sized("chain facts", b"".join(pieces))
 
     @staticmethod
     def from_entry(entry: bytes) -> ChainFacts:
         """Parse; raises InvalidInput on anything ``to_entry`` would not write."""
-        reader = _Reader(entry, "chain facts")
+        reader = _Reader(_sized("chain facts", entry), "chain facts")
         head = _CHAIN_HEADER.unpack(reader.take(_CHAIN_HEADER.size))
         if head[0] != CHAIN_FACTS_KIND:
             raise _malformed("chain facts", "first byte 0x03", f"0x{head[0]:02x}")
         logs = tuple(_read_log(reader) for _ in range(head[8]))
         reader.end()
-        return ChainFacts(
+        facts = ChainFacts(
             recorded_at_ms=int.from_bytes(head[1], "big"),
             first_block=head[2],
             last_block=head[3],
@@ -100,6 +111,8 @@ class ChainFacts:
             part=head[6],
             parts=head[7],
         )
+        _check_chain_header(facts)
+        return facts
 
 
 _CHAIN_HEADER = struct.Struct(">B6sQQ32sQHHH")
@@ -107,7 +120,30 @@ _LOG_HEADER = struct.Struct(">QIBB")
 _DECLARATION = struct.Struct(">B6sBBIIII6s20s65s")
 
 
+def _check_chain_header(facts: ChainFacts) -> None:
+    check_uint("first_block", facts.first_block, 64)
+    check_uint("last_block", facts.last_block, 64)
+    check_size("last_block_hash", facts.last_block_hash, 32)
+    check_uint("last_block_timestamp_seconds", facts.last_block_timestamp_seconds, 64)
+    check_uint("parts", facts.parts, 16)
+    if facts.first_block > facts.last_block:
+        raise _malformed(
+            "chain facts",
+            "first block not after the last",
+            f"{facts.first_block} to {facts.last_block}",
+        )
+    if not 0 <= facts.part < facts.parts:
+        raise _malformed("chain facts", "part below parts", f"part {facts.part} of {facts.parts}")
+
+
 def _log_bytes(log: FactLog) -> bytes:
+    check_uint("block_number", log.block_number, 64)
+    check_uint("log_index", log.log_index, 32)
+    check_uint("data", len(log.data), 32)
+    if len(log.topics) > MAX_TOPICS:
+        raise _malformed("chain facts", f"at most {MAX_TOPICS} topics", str(len(log.topics)))
+    for topic in log.topics:
+        check_size("topics", topic, 32)
     return b"".join(
         (
             _LOG_HEADER.pack(log.block_number, log.log_index, log.contract, len(log.topics)),
@@ -120,8 +156,12 @@ def _log_bytes(log: FactLog) -> bytes:
 
 def _read_log(reader: _Reader) -> FactLog:
     block, index, contract, topics = _LOG_HEADER.unpack(reader.take(_LOG_HEADER.size))
-    if contract not in ContractCode.__members__.values() or topics > 4:
-        raise _malformed("chain facts", "contract 1 or 2 and at most 4 topics", f"{contract}")
+    if contract not in ContractCode.__members__.values() or topics > MAX_TOPICS:
+        raise _malformed(
+            "chain facts",
+            f"contract 1 or 2 and at most {MAX_TOPICS} topics",
+            f"contract {contract} and {topics} topics",
+        )
     return FactLog(
         block_number=block,
         log_index=index,
@@ -132,11 +172,24 @@ def _read_log(reader: _Reader) -> FactLog:
 
 
 def split_chain_facts(facts: ChainFacts) -> list[ChainFacts]:
-    """Cut facts whose logs exceed one entry into consecutive parts; one part if they fit."""
+    """Cut facts whose logs exceed one entry into consecutive parts; one part if they fit.
+
+    Raises:
+        TooLarge: a single log exceeds an entry. The contracts bound every log that is watched, so
+            this is a foreign contract or a broken RPC endpoint.
+    """
     groups: list[list[FactLog]] = [[]]
     size = _CHAIN_HEADER.size
     for log in facts.logs:
         length = len(_log_bytes(log))
+        if _CHAIN_HEADER.size + length > MAX_ENTRY_SIZE:
+            raise TooLarge(
+                "a contract log does not fit a log entry",
+                field="chain facts",
+                expected=f"at most {MAX_ENTRY_SIZE - _CHAIN_HEADER.size} bytes",
+                found=f"{length} bytes at block {log.block_number}, index {log.log_index}",
+                action="check the deployment file and the RPC endpoint",
+            )
         if size + length > MAX_ENTRY_SIZE:
             groups.append([])
             size = _CHAIN_HEADER.size
@@ -210,22 +263,29 @@ class Declaration:
         require_signer(self.digest(domain), self.signature, self.signer, "declaration")
 
     def to_entry(self) -> bytes:
-        return (
-            _DECLARATION.pack(
-                DECLARATION_KIND,
-                self.recorded_at_ms.to_bytes(6, "big"),
-                self.kind,
-                self.active,
-                self.member,
-                self.campaign,
-                self.publisher,
-                self.item,
-                self.declared_at_ms.to_bytes(6, "big"),
-                self.signer,
-                self.signature,
-            )
-            + self.detail.encode()
-        )
+        """The canonical bytes.
+
+        Raises:
+            InvalidInput: a field is outside its range, or ``detail`` has no UTF-8.
+            TooLarge: ``detail`` is over its limit.
+        """
+        for field in ("member", "campaign", "publisher", "item"):
+            check_uint(field, getattr(self, field), 32)
+        check_size("signer", self.signer, 20)
+        check_size("signature", self.signature, SIGNATURE_SIZE)
+        return _DECLARATION.pack(
+            DECLARATION_KIND,
+            time_bytes("recorded_at_ms", self.recorded_at_ms),
+            self.kind,
+            self.active,
+            self.member,
+            self.campaign,
+            self.publisher,
+            self.item,
+            time_bytes("declared_at_ms", self.declared_at_ms),
+            self.signer,
+            self.signature,
+        ) + _detail_bytes(self.detail)
 
     @staticmethod
     def from_entry(entry: bytes) -> Declaration:
@@ -236,10 +296,7 @@ class Declaration:
             raise _malformed("declaration", "first byte 0x04, active 0 or 1", entry[:9].hex())
         if fields[2] not in DeclarationKind.__members__.values():
             raise _malformed("declaration", "kind 1, 2 or 3", str(fields[2]))
-        try:
-            detail = reader.rest().decode()
-        except UnicodeDecodeError:
-            raise _malformed("declaration", "detail in UTF-8", "other bytes") from None
+        detail = _detail_text(reader.rest())
         return Declaration(
             recorded_at_ms=int.from_bytes(fields[1], "big"),
             kind=DeclarationKind(fields[2]),
@@ -255,6 +312,37 @@ class Declaration:
         )
 
 
+def _detail_bytes(detail: str) -> bytes:
+    try:
+        data = detail.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(
+            "detail is not text",
+            field="detail",
+            expected="Unicode text",
+            found="a lone surrogate",
+        ) from None
+    return _sized_detail(data)
+
+
+def _detail_text(data: bytes) -> str:
+    try:
+        return _sized_detail(data).decode()
+    except UnicodeDecodeError:
+        raise _malformed("declaration", "detail in UTF-8", "other bytes") from None
+
+
+def _sized_detail(data: bytes) -> bytes:
+    if len(data) > MAX_DETAIL_BYTES:
+        raise TooLarge(
+            "detail is too long",
+            field="detail",
+            expected=f"at most {MAX_DETAIL_BYTES} bytes of UTF-8",
+            found=f"{len(data)} bytes",
+        )
+    return data
+
+
 @dataclass(frozen=True, slots=True)
 class RulesFacts:
     """The rule set in force from here on, as canonical JSON (sorted keys, no spaces)."""
@@ -263,12 +351,14 @@ class RulesFacts:
     rules_json: bytes
 
     def to_entry(self) -> bytes:
-        return bytes((RULES_KIND,)) + self.recorded_at_ms.to_bytes(6, "big") + self.rules_json
+        """The canonical bytes; raises InvalidInput, or TooLarge when the rules exceed an entry."""
+        time = time_bytes("recorded_at_ms", self.recorded_at_ms)
+        return _sized("rules facts", bytes((RULES_KIND,)) + time + self.rules_json)
 
     @staticmethod
     def from_entry(entry: bytes) -> RulesFacts:
         """Parse the frame; the JSON itself is checked by ``adtally.verification.rules``."""
-        reader = _Reader(entry, "rules facts")
+        reader = _Reader(_sized("rules facts", entry), "rules facts")
         if reader.take(1)[0] != RULES_KIND:
             raise _malformed("rules facts", "first byte 0x05", entry[:1].hex())
         return RulesFacts(int.from_bytes(reader.take(6), "big"), reader.rest())
@@ -281,7 +371,8 @@ class TimeFacts:
     recorded_at_ms: int
 
     def to_entry(self) -> bytes:
-        return bytes((TIME_KIND,)) + self.recorded_at_ms.to_bytes(6, "big")
+        """The canonical bytes; raises InvalidInput when the time does not fit 48 bits."""
+        return bytes((TIME_KIND,)) + time_bytes("recorded_at_ms", self.recorded_at_ms)
 
     @staticmethod
     def from_entry(entry: bytes) -> TimeFacts:
@@ -292,6 +383,18 @@ class TimeFacts:
         facts = TimeFacts(int.from_bytes(reader.take(6), "big"))
         reader.end()
         return facts
+
+
+def _sized(what: str, entry: bytes) -> bytes:
+    """The entry, if its length fits the 16 bits of a bundle."""
+    if len(entry) > MAX_ENTRY_SIZE:
+        raise TooLarge(
+            f"a {what} entry is too long",
+            field=what,
+            expected=f"at most {MAX_ENTRY_SIZE} bytes",
+            found=f"{len(entry)} bytes",
+        )
+    return entry
 
 
 def _malformed(what: str, expected: str, found: str) -> InvalidInput:

@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import TypeVar
 
 from adtally.errors import InvalidInput
+from adtally.events.checks import check_size, time_bytes
 from adtally.events.verdict import Verdict
 from adtally.types import UINT32_MAX, UINT48_MAX, UINT64_MAX
 
@@ -230,7 +231,7 @@ def check_event(event: AdEvent) -> None:
     ):
         _check_range(field, getattr(event, field), limit)
     for field, size in (("id", 16), ("parent_id", 16), ("subject", 16), ("context", 20)):
-        _check_length(field, getattr(event, field), size)
+        check_size(field, getattr(event, field), size)
     if not _COUNTRY.match(event.country):
         raise InvalidInput(
             "country is not an ISO 3166-1 alpha-2 code",
@@ -260,6 +261,13 @@ def check_event(event: AdEvent) -> None:
             expected="0 and no currency",
             found=f"{event.value_minor_units} in currency {event.currency}",
         )
+    if event.value_minor_units and not event.currency:
+        raise InvalidInput(
+            "a value needs a currency",
+            field="currency",
+            expected="the ISO 4217 numeric code of the value's currency",
+            found="0",
+        )
 
 
 def _check_range(field: str, value: int, limit: int) -> None:
@@ -269,19 +277,16 @@ def _check_range(field: str, value: int, limit: int) -> None:
         )
 
 
-def _check_length(field: str, value: bytes, size: int) -> None:
-    if len(value) != size:
-        raise InvalidInput(
-            f"{field} has a fixed length",
-            field=field,
-            expected=f"{size} bytes",
-            found=f"{len(value)} bytes",
-        )
-
-
 def new_event_id(occurred_at_ms: int, tail: bytes) -> bytes:
-    """A UUIDv7 (RFC 9562) of the given time, made unique by ten bytes of ``tail``."""
-    raw = bytearray(occurred_at_ms.to_bytes(6, "big") + tail[:10])
+    """A UUIDv7 (RFC 9562) of the given time, made unique by ten bytes of ``tail``.
+
+    The six bits of ``tail`` under version and variant (top 4 of byte 0, top 2 of byte 2) are lost.
+
+    Raises:
+        InvalidInput: the time does not fit 48 bits, or ``tail`` is no ten bytes.
+    """
+    check_size("tail", tail, 10)
+    raw = bytearray(time_bytes("occurred_at_ms", occurred_at_ms) + tail)
     raw[6] = 0x70 | (raw[6] & 0x0F)
     raw[8] = 0x80 | (raw[8] & 0x3F)
     return bytes(raw)
