@@ -1,4 +1,4 @@
-"""What the chain room needs kept: rows and the two stores that hold them.
+"""What the chain room needs kept: the two stores, and the rows they hold (``adtally.types``).
 
 Nothing here but shapes, so whoever implements the stores imports nothing else of this room.
 Both stores are durable: when a method that writes returns, its effect survives kill -9.
@@ -7,91 +7,26 @@ Both stores are durable: when a method that writes returns, its effect survives 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Protocol
 
-from adtally.types import Address, BlockStamp, ChainLog, Hash
+from adtally.types import (
+    Address,
+    Attempt,
+    BlockStamp,
+    ChainLog,
+    NewTransaction,
+    OutboxRow,
+    OutboxState,
+)
 
-
-class OutboxState(IntEnum):
-    """Where a transaction stands. Only QUEUED -> SUBMITTED -> MINED -> FINAL | FAILED moves
-    forward; a reorg moves MINED back to SUBMITTED or QUEUED; FINAL is never withdrawn.
-    """
-
-    QUEUED = 1
-    """Nothing signed yet."""
-    SUBMITTED = 2
-    """A signed transaction is stored; it may or may not have reached the chain."""
-    MINED = 3
-    """The effect stands in a block that a reorg could still remove."""
-    FINAL = 4
-    """The effect stands in a final block."""
-    FAILED = 5
-    """The contract refuses it; ``error`` says why. Only a person or job can queue it anew."""
-
-    @property
-    def label(self) -> str:
-        return self.name.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One signed transaction for a row; several share a nonce when fees were bumped.
-
-    ``is_filler`` marks a transfer of nothing to ourselves that only uses up a nonce below ours,
-    so that a transaction signed before a reorg can be mined again. Fees are wei per gas.
-    """
-
-    nonce: int
-    max_fee_wei: int
-    priority_fee_wei: int
-    raw: bytes
-    hash: Hash
-    signed_at_ms: int
-    is_filler: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NewTransaction:
-    """What is asked for: one effect on the chain. ``effect_key`` is unique for ever.
-
-    ``gas`` is the gas limit, or None to estimate.
-    """
-
-    effect_key: str
-    purpose: str
-    sender: Address
-    to: Address
-    data: bytes
-    gas: int | None
-    created_at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """One effect and everything that was done for it.
-
-    ``block_number``/``block_hash`` are set in MINED and FINAL (and in FAILED if it was mined).
-    ``transaction_hash`` is the attempt that was mined, None when somebody else brought about
-    the effect. ``gas_used`` belongs to that attempt. ``error`` is the latest trouble, if any.
-    """
-
-    id: int
-    effect_key: str
-    purpose: str
-    sender: Address
-    to: Address
-    data: bytes
-    gas: int | None
-    created_at_ms: int
-    state: OutboxState = OutboxState.QUEUED
-    attempts: tuple[Attempt, ...] = ()
-    transaction_hash: Hash | None = None
-    block_number: int | None = None
-    block_hash: Hash | None = None
-    gas_used: int | None = None
-    error: str | None = None
+__all__ = [
+    "Attempt",
+    "NewTransaction",
+    "OutboxRow",
+    "OutboxState",
+    "OutboxStore",
+    "WatcherStore",
+]
 
 
 class OutboxStore(Protocol):
