@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from adtally.errors import InvalidInput
 from adtally.events.checks import check_size, check_uint, time_bytes
 from adtally.events.eip712 import event_batch_digest
-from adtally.events.record import RECORD_SIZE
+from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET
 from adtally.events.signature import SIGNATURE_SIZE, address_of, require_signer, sign
 from adtally.types import UINT32_MAX, UINT64_MAX, Address, Hash
 
@@ -170,10 +170,11 @@ def batch_to_wire(batch: SignedBatch) -> bytes:
 
 
 def batch_from_wire(body: bytes) -> SignedBatch:
-    """Parse the binary transport form; records are checked one by one elsewhere.
+    """Parse the binary transport form; ``AdEvent.from_record`` checks the records one by one.
 
     Raises:
-        InvalidInput: bad magic, or a length that does not fit the announced count.
+        InvalidInput: bad magic, a length that does not fit the announced count, or a record
+            whose verdict byte is set: the log could not give back what was signed.
     """
     header_size = WIRE_HEADER_SIZE
     if len(body) < header_size or body[:4] != WIRE_MAGIC:
@@ -191,6 +192,14 @@ def batch_from_wire(body: bytes) -> SignedBatch:
             field="body",
             expected=f"{header_size + count * RECORD_SIZE} bytes for {count} records",
             found=f"{len(body)} bytes",
+        )
+    judged = body[header_size + VERDICT_OFFSET :: RECORD_SIZE]
+    if any(judged):
+        raise InvalidInput(
+            "a sender leaves the verdict to the operator",
+            field=f"events.{len(judged) - len(judged.lstrip(bytes(1)))}.verdict",
+            expected="verdict byte 0 in every record",
+            found=f"{count - judged.count(0)} records with another",
         )
     records = tuple(
         body[at : at + RECORD_SIZE] for at in range(header_size, len(body), RECORD_SIZE)

@@ -178,6 +178,7 @@ def split_chain_facts(facts: ChainFacts) -> list[ChainFacts]:
         TooLarge: a single log exceeds an entry. The contracts bound every log that is watched, so
             this is a foreign contract or a broken RPC endpoint.
     """
+    _check_chain_header(facts)
     groups: list[list[FactLog]] = [[]]
     size = _CHAIN_HEADER.size
     for log in facts.logs:
@@ -259,7 +260,8 @@ class Declaration:
         )
 
     def verify_signature(self, domain: Hash) -> None:
-        """Raises VerificationFailed unless ``signer`` signed it."""
+        """Raises VerificationFailed unless ``signer`` signed it, InvalidInput if it has no entry."""
+        self.to_entry()
         require_signer(self.digest(domain), self.signature, self.signer, "declaration")
 
     def to_entry(self) -> bytes:
