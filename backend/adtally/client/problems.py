@@ -1,0 +1,69 @@
+"""Problem documents (RFC 9457) of the service, turned back into the typed errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx
+import msgspec
+
+from adtally import errors
+from adtally.errors import AdtallyError, ChainReverted, Overloaded
+
+_DETAIL_LIMIT = 300
+
+
+def error_from_response(response: httpx.Response) -> AdtallyError:
+    """The error that a response of status 400 and above stands for.
+
+    A body that is no problem document (a proxy's page, say) becomes a plain ``AdtallyError``.
+    """
+    try:
+        document = msgspec.json.decode(response.content)
+    except msgspec.DecodeError:
+        document = None
+    if not isinstance(document, dict):
+        return AdtallyError(
+            f"{response.request.method} {response.request.url} was refused",
+            expected="a problem document (RFC 9457)",
+            found=f"HTTP {response.status_code}: {response.text[:_DETAIL_LIMIT]}",
+            action="check that the address is that of an adtally service",
+        )
+    return _error_from_problem(document, response)
+
+
+def _error_from_problem(problem: Mapping[str, object], response: httpx.Response) -> AdtallyError:
+    message = str(problem.get("detail") or problem.get("title") or "refused")
+    code = str(problem.get("code") or "")
+    if code == Overloaded.code or response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return Overloaded(message, retry_after_seconds=retry_after_seconds(response))
+    if code == ChainReverted.code:
+        return ChainReverted(message, reason=_text(problem, "found") or "unknown")
+    kind = _ERROR_BY_CODE.get(code, AdtallyError)
+    return kind(
+        message,
+        field=_text(problem, "field"),
+        expected=_text(problem, "expected"),
+        found=_text(problem, "found"),
+        action=_text(problem, "action"),
+    )
+
+
+def retry_after_seconds(response: httpx.Response) -> int:
+    """The ``Retry-After`` header in seconds, 1 where it is absent or a date."""
+    value = response.headers.get("retry-after", "")
+    return int(value) if value.isdigit() else 1
+
+
+def _text(problem: Mapping[str, object], key: str) -> str | None:
+    value = problem.get(key)
+    return None if value is None else str(value)
+
+
+_ERROR_BY_CODE: dict[str, type[AdtallyError]] = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type)
+    and issubclass(kind, AdtallyError)
+    and kind not in (Overloaded, ChainReverted)
+}

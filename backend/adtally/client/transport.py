@@ -1,0 +1,127 @@
+"""HTTP to one service, asked again until it answers.
+
+Every request of the API can be sent twice: reads change nothing, a batch is known by its member
+and sequence, an attestation by its request and attestor, and the rest states facts. So a lost
+connection or a 503 is no error here until the deadline has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+import httpx
+import msgspec
+
+from adtally.client.problems import error_from_response, retry_after_seconds
+from adtally.errors import AdtallyError
+
+Params = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to ask again, in seconds of real time; delays double up to the maximum."""
+
+    deadline_seconds: float = 60.0
+    first_delay_seconds: float = 0.05
+    max_delay_seconds: float = 1.0
+    request_timeout_seconds: float = 30.0
+
+
+NO_RETRY = RetryPolicy(deadline_seconds=0.0)
+
+
+class Transport:
+    """Requests under one base address; an async context manager."""
+
+    def __init__(self, base_url: str, retry: RetryPolicy | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.retry = retry or RetryPolicy()
+        self._http = httpx.AsyncClient(
+            base_url=f"{self.base_url}/v1",
+            timeout=self.retry.request_timeout_seconds,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: str, params: Params | None = None) -> httpx.Response:
+        """The 2xx response; raises the typed error of a problem document."""
+        return await self.send(self._http.build_request("GET", path, params=params))
+
+    async def get_json(self, path: str, params: Params | None = None) -> object:
+        return decode_json(await self.get(path, params))
+
+    async def post(self, path: str, body: bytes, content_type: str) -> httpx.Response:
+        """The 2xx response; raises the typed error of a problem document."""
+        request = self._http.build_request(
+            "POST", path, content=body, headers={"content-type": content_type}
+        )
+        return await self.send(request)
+
+    async def post_json(self, path: str, document: object) -> object:
+        body = msgspec.json.encode(document)
+        return decode_json(await self.post(path, body, "application/json"))
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send until answered or the deadline has passed.
+
+        Raises:
+            AdtallyError: the typed error of the answer, or the service can't be reached.
+        """
+        deadline = time.monotonic() + self.retry.deadline_seconds
+        delay = self.retry.first_delay_seconds
+        while True:
+            wait = delay
+            try:
+                response = await self._http.send(request)
+            except httpx.TransportError as error:
+                refused: AdtallyError = _unreachable(request, error)
+            else:
+                if response.is_success:
+                    return response
+                refused = error_from_response(response)
+                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise refused
+                wait = max(delay, float(retry_after_seconds(response)))
+            if time.monotonic() + wait > deadline:
+                raise refused
+            await asyncio.sleep(wait)
+            delay = min(delay * 2, self.retry.max_delay_seconds)
+
+
+def decode_json(response: httpx.Response) -> object:
+    """The JSON body; raises AdtallyError where it is none."""
+    try:
+        return msgspec.json.decode(response.content)
+    except msgspec.DecodeError as error:
+        raise AdtallyError(
+            f"{response.request.url} did not answer JSON",
+            expected="a JSON document",
+            found=str(error),
+        ) from None
+
+
+def _unreachable(request: httpx.Request, error: httpx.TransportError) -> AdtallyError:
+    return AdtallyError(
+        "the service does not answer",
+        expected=f"an answer from {request.url}",
+        found=f"{type(error).__name__}: {error}",
+        action="check the address and that the service is running (adtally up)",
+    )
