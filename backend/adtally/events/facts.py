@@ -260,7 +260,7 @@ class Declaration:
         )
 
     def verify_signature(self, domain: Hash) -> None:
-        """Raises VerificationFailed unless ``signer`` signed it, InvalidInput if it has no entry."""
+        """Raises VerificationFailed unless ``signer`` signed it, InvalidInput if unloggable."""
         self.to_entry()
         require_signer(self.digest(domain), self.signature, self.signer, "declaration")
 
