@@ -1,0 +1,186 @@
+"""The Merkle tree of RFC 9162 (section 2.1): SHA-256, leaves prefixed 0x00, nodes 0x01.
+
+Only perfect subtrees are kept; they never change as the tree grows, so roots and proofs of
+every past size cost a logarithm. A tree of n leaves takes about 64 n bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from adtally.errors import InvalidInput
+from adtally.types import Hash
+
+HASH_SIZE = 32
+EMPTY_ROOT: Hash = hashlib.sha256(b"").digest()
+"""Root hash of a tree without leaves."""
+
+_NODE = hashlib.sha256(b"\x01")
+_PAIR = 2 * HASH_SIZE
+
+
+def leaf_hash(entry: bytes) -> Hash:
+    """SHA-256(0x00 || entry)."""
+    return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def leaf_hashes(entries: Iterable[bytes]) -> bytes:
+    """Leaf hashes of many entries back to back, the form ``append_packed`` takes."""
+    sha256 = hashlib.sha256
+    return b"".join([sha256(b"\x00" + entry).digest() for entry in entries])
+
+
+def node_hash(left: Hash, right: Hash) -> Hash:
+    """SHA-256(0x01 || left || right)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class MerkleTree:
+    """An append-only tree that answers for its present and every past size.
+
+    ``_levels[h]`` holds the hashes of all perfect subtrees of height h, left to right.
+    """
+
+    def __init__(self) -> None:
+        self._levels: list[bytearray] = [bytearray()]
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return len(self._levels[0]) // HASH_SIZE
+
+    def append(self, leaf_hashes: Sequence[Hash]) -> None:
+        """Add leaves, given by their hashes of 32 bytes each."""
+        self.append_packed(b"".join(leaf_hashes))
+
+    def append_packed(self, hashes: bytes) -> None:
+        """Add leaves, given by their hashes back to back.
+
+        Raises:
+            InvalidInput: the length is no multiple of 32.
+        """
+        if len(hashes) % HASH_SIZE:
+            raise InvalidInput(
+                "leaf hashes have a fixed length",
+                field="leaf_hashes",
+                expected=f"a multiple of {HASH_SIZE} bytes",
+                found=f"{len(hashes)} bytes",
+            )
+        self._levels[0] += hashes
+        height = 0
+        while len(self._levels[height]) >= _PAIR:
+            if height + 1 == len(self._levels):
+                self._levels.append(bytearray())
+            self._levels[height + 1] += _parents(
+                self._levels[height], len(self._levels[height + 1]) // HASH_SIZE
+            )
+            height += 1
+
+    def leaf(self, index: int) -> Hash:
+        """Hash of the leaf at ``index``; raises InvalidInput outside the tree."""
+        if not 0 <= index < self.size:
+            raise _out_of_range("index", f"0 to {self.size - 1}", index)
+        return self._node(0, index)
+
+    def root(self, size: int | None = None) -> Hash:
+        """Root hash of the first ``size`` leaves, by default of all.
+
+        Raises:
+            InvalidInput: the tree never had that size.
+        """
+        size = self._checked_size(size)
+        if size == 0:
+            return EMPTY_ROOT
+        return self._right_border(size)[-1]
+
+    def inclusion_proof(self, index: int, size: int | None = None) -> list[Hash]:
+        """Audit path of leaf ``index`` in the first ``size`` leaves (RFC 9162, 2.1.3.1).
+
+        Raises:
+            InvalidInput: no such size, or no such leaf in it.
+        """
+        size = self._checked_size(size)
+        if not 0 <= index < size:
+            raise _out_of_range("index", f"0 to {size - 1}", index)
+        return self._path(0, index, size)
+
+    def consistency_proof(self, first: int, second: int | None = None) -> list[Hash]:
+        """Proof that the first ``second`` leaves extend the first ``first`` (2.1.4.1).
+
+        It is empty for equal sizes and for ``first`` 0, which every tree extends.
+
+        Raises:
+            InvalidInput: no such sizes, or ``first`` is the larger.
+        """
+        second = self._checked_size(second)
+        if not 0 <= first <= second:
+            raise _out_of_range("first", f"0 to {second}", first)
+        if first in (0, second):
+            return []
+        height, index = 0, first - 1
+        while index & 1:
+            index >>= 1
+            height += 1
+        # When the old tree is perfect its root is known to the verifier and stays out.
+        start = [self._node(height, index)] if index else []
+        return start + self._path(height, index, second)
+
+    def _node(self, height: int, index: int) -> Hash:
+        at = index * HASH_SIZE
+        return bytes(self._levels[height][at : at + HASH_SIZE])
+
+    def _path(self, height: int, index: int, size: int) -> list[Hash]:
+        """Siblings from the perfect subtree (height, index) up to the root at ``size``."""
+        path = []
+        border = self._right_border(size)
+        last = (size - 1) >> height
+        while last:
+            sibling = index ^ 1
+            if sibling < last:
+                path.append(self._node(height, sibling))
+            elif sibling == last:
+                path.append(border[height])
+            index >>= 1
+            last >>= 1
+            height += 1
+        return path
+
+    def _right_border(self, size: int) -> list[Hash]:
+        """For each height, the hash of the rightmost subtree at ``size``, perfect or not."""
+        last = size - 1
+        border = [self._node(0, last)]
+        height = 0
+        while last:
+            lone = last % 2 == 0
+            border.append(
+                border[-1] if lone else node_hash(self._node(height, last - 1), border[-1])
+            )
+            last >>= 1
+            height += 1
+        return border
+
+    def _checked_size(self, size: int | None) -> int:
+        if size is None:
+            return self.size
+        if not 0 <= size <= self.size:
+            raise _out_of_range("tree_size", f"0 to {self.size}", size)
+        return size
+
+
+def _parents(children: bytearray, done: int) -> bytes:
+    """Hashes of the complete pairs of ``children`` after the first ``done`` pairs."""
+    hashes = []
+    view = memoryview(children)
+    for at in range(done * _PAIR, len(children) // _PAIR * _PAIR, _PAIR):
+        node = _NODE.copy()
+        node.update(view[at : at + _PAIR])
+        hashes.append(node.digest())
+    view.release()
+    return b"".join(hashes)
+
+
+def _out_of_range(field: str, expected: str, found: int) -> InvalidInput:
+    return InvalidInput(
+        f"{field} is outside the tree", field=field, expected=expected, found=str(found)
+    )

@@ -1,0 +1,363 @@
+"""The log's segment files: append durably, read by range, recover after any crash.
+
+The files are the truth; everything kept in memory (where each frame stands) is rebuilt from them
+when the log is opened. One writer at a time holds the lock file. ``append`` returns only after
+``fdatasync``; after any write error the store takes nothing more, because what the disk then
+holds is only known by reading it again.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from adtally.errors import Conflict, InvalidInput, StorageCorrupt, StorageFailed
+from adtally.log.bundle import decode_bundle, encode_bundle, slice_bundle
+from adtally.log.files import FileLayer, OsFiles
+from adtally.log.frame_index import FrameIndex, FramePlace
+from adtally.log.segment import (
+    MAX_PAYLOAD,
+    FrameHeader,
+    Position,
+    Scan,
+    damaged,
+    encode_frame,
+    read_frame,
+    scan_segment,
+)
+
+SEGMENT_BYTES = 64 * 2**20
+LOCK_NAME = "lock"
+_SEGMENT_NAME = re.compile(r"segment-([0-9]{16})\.log\Z")
+_READ_BYTES = 4 * 2**20
+_NO_DESCRIPTOR = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One group commit: the index of its first entry, and its entries."""
+
+    first_index: int
+    entries: list[bytes]
+
+
+class LogStore:
+    """The entries of one log, on disk. Make one with ``LogStore.open``.
+
+    Appends come from one thread; reads may come from any thread at the same time.
+    """
+
+    def __init__(self, directory: Path, files: FileLayer, segment_bytes: int, lock: int) -> None:
+        self._directory = directory
+        self._files = files
+        self._segment_bytes = segment_bytes
+        self._lock = lock
+        self._segments: list[Path] = []
+        self._position = Position()
+        self._failure: str | None = None
+        self._descriptor = _NO_DESCRIPTOR
+        self._offset = 0
+        self._capacity = 0
+        self._index = FrameIndex()
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        files: FileLayer | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> LogStore:
+        """Open a log, new or not, for writing; a torn tail is truncated.
+
+        Args:
+            directory: holds the segments and the lock file; created when missing.
+            files: the disk.
+            segment_bytes: size a new segment is preallocated to; a larger frame gets a larger one.
+
+        Raises:
+            Conflict: another process (or object) has it open.
+            StorageCorrupt: committed bytes have changed; names file and offset.
+            StorageFailed: the disk did not answer.
+        """
+        files = OsFiles() if files is None else files
+        try:
+            files.make_directory(directory)
+            lock = files.lock(directory / LOCK_NAME)
+        except OSError as error:
+            raise _failed(directory, error) from error
+        if lock is None:
+            raise Conflict(
+                "the log is open for writing elsewhere",
+                field=str(directory),
+                expected="one writer",
+                found=f"{LOCK_NAME} is locked",
+                action="stop the other process first",
+            )
+        store = cls(directory, files, segment_bytes, lock)
+        try:
+            store._recover()
+        except OSError as error:
+            store.close()
+            raise _failed(directory, error) from error
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @property
+    def size(self) -> int:
+        """Number of durable entries."""
+        return self._index.size
+
+    @property
+    def failure(self) -> str | None:
+        """Why the store takes nothing more, or None while it does."""
+        return self._failure
+
+    def append(self, entries: Sequence[bytes]) -> int:
+        """Write entries as one frame; on return they are on disk, all of them.
+
+        Returns:
+            The index of the first of them.
+
+        Raises:
+            InvalidInput: no entries, or one is empty or over 65,535 bytes; nothing was written.
+            StorageFailed: the disk refused. Whether the entries are there is known only after
+                reopening; the store takes nothing more until then.
+        """
+        if self._failure is not None:
+            raise StorageFailed(
+                "the log takes no entries after a write error",
+                expected="a working disk",
+                found=self._failure,
+                action="mend the disk and restart: recovery decides what was written",
+            )
+        payload = encode_bundle(entries)
+        if not 0 < len(payload) <= MAX_PAYLOAD:
+            raise InvalidInput(
+                "an append holds a bounded number of entries",
+                field="entries",
+                expected=f"1 to {MAX_PAYLOAD} bytes of entries",
+                found=f"{len(payload)} bytes",
+            )
+        where = self._position
+        frame = encode_frame(where.epoch, where.sequence, where.index, len(entries), payload)
+        self._failure = "an append was interrupted"
+        try:
+            self._make_room(len(frame))
+            self._write(frame, self._offset)
+            self._files.fdatasync(self._descriptor)
+        except OSError as error:
+            self._failure = str(error)
+            raise _failed(self._directory, error) from error
+        self._failure = None
+        header = FrameHeader(
+            where.epoch, where.sequence, where.index, len(entries), len(payload), payload_crc=0
+        )
+        self._enter(self._offset, header)
+        self._offset += len(frame)
+        return where.index
+
+    def entries(self, start: int, end: int) -> list[bytes]:
+        """Entries ``start`` to ``end`` (exclusive).
+
+        Raises:
+            InvalidInput: the range is not within the log.
+            StorageCorrupt: the bytes on disk have changed.
+            StorageFailed: the disk did not answer.
+        """
+        return decode_bundle(self.bundle(start, end))
+
+    def entry(self, index: int) -> bytes:
+        """One entry; raises as ``entries`` does."""
+        return self.entries(index, index + 1)[0]
+
+    def bundle(self, start: int, end: int) -> bytes:
+        """Entries ``start`` to ``end`` as an entry bundle, cut from the frames undecoded."""
+        if not 0 <= start <= end <= self.size:
+            raise InvalidInput(
+                "the range is not within the log",
+                field="range",
+                expected=f"0 <= start <= end <= {self.size}",
+                found=f"{start} to {end}",
+            )
+        pieces = []
+        for place, payload in self._payloads(start, end):
+            if start <= place.first_index and place.end_index <= end:
+                pieces.append(payload)
+            else:
+                low = max(start, place.first_index) - place.first_index
+                high = min(end, place.end_index) - place.first_index
+                pieces.append(slice_bundle(payload, low, high))
+        return b"".join(pieces)
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """Every group commit in order, from the one that holds ``start``."""
+        for place, payload in self._payloads(start, self.size):
+            yield Frame(place.first_index, decode_bundle(payload))
+
+    def commit_end(self, index: int) -> int:
+        """Tree size after the group commit that holds entry ``index``."""
+        if not 0 <= index < self.size:
+            raise InvalidInput(
+                "no such entry",
+                field="index",
+                expected=f"0 to {self.size - 1}",
+                found=str(index),
+            )
+        return self._index.place(self._index.find(index)).end_index
+
+    def close(self) -> None:
+        """Give up files and lock; what was appended is on disk already."""
+        if self._descriptor != _NO_DESCRIPTOR:
+            self._files.close(self._descriptor)
+            self._descriptor = _NO_DESCRIPTOR
+        if self._lock != _NO_DESCRIPTOR:
+            self._files.close(self._lock)
+            self._lock = _NO_DESCRIPTOR
+        self._failure = "the log is closed"
+
+    def __enter__(self) -> LogStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Recovery
+
+    def _recover(self) -> None:
+        names = self._files.list_names(self._directory)
+        names = sorted(name for name in names if _first_index(name) >= 0)
+        scan = None
+        for number, name in enumerate(names):
+            scan = self._recover_segment(name, is_last=number == len(names) - 1)
+        if scan is not None:
+            self._reopen_last(scan)
+        self._position = Position(
+            self._position.sequence, self._position.index, self._position.epoch + 1
+        )
+
+    def _recover_segment(self, name: str, *, is_last: bool) -> Scan:
+        path = self._directory / name
+        if _first_index(name) != self._position.index:
+            raise StorageCorrupt(
+                f"the log has a gap before segment {name}",
+                field=name,
+                expected=f"a segment that starts at index {self._position.index}",
+                found=f"one that starts at {_first_index(name)}",
+                action="restore the missing segment from a copy (an attestor keeps one)",
+            )
+        data = self._files.read(path, 0, MAX_PAYLOAD)
+        scan = scan_segment(data, self._position, name)
+        if scan.is_torn and not is_last:
+            expected = "nothing behind the last frame of a full segment"
+            raise damaged(name, scan.end, expected, "other bytes")
+        self._segments.append(path)
+        for offset, header in scan.frames:
+            self._enter(offset, header)
+        return scan
+
+    def _reopen_last(self, scan: Scan) -> None:
+        """Open the last segment for appending, without its torn tail, and make sure of its end."""
+        path = self._segments[-1]
+        self._descriptor = self._files.open(path)
+        self._offset = scan.end
+        if scan.is_torn:
+            self._files.truncate(self._descriptor, scan.end)
+            self._files.fsync(self._descriptor)
+        self._capacity = self._files.size(self._descriptor)
+        if scan.frames:
+            # After a failed fdatasync the page cache can show a frame that the disk never got;
+            # only the last frame can be such a one. Written again, it is on disk.
+            offset, header = scan.frames[-1]
+            self._write(self._files.read(path, offset, header.size), offset)
+            self._files.fdatasync(self._descriptor)
+
+    # Writing
+
+    def _make_room(self, length: int) -> None:
+        """Have ``length`` preallocated bytes at the write offset, in a new segment if need be."""
+        full = self._offset > 0 and self._offset + length > self._segment_bytes
+        if self._descriptor == _NO_DESCRIPTOR or (full and self._offset + length > self._capacity):
+            self._rotate()
+        if self._offset + length > self._capacity:
+            size = max(self._segment_bytes, self._offset + length)
+            self._files.preallocate(self._descriptor, size)
+            self._files.fsync(self._descriptor)
+            self._capacity = size
+
+    def _rotate(self) -> None:
+        path = self._directory / f"segment-{self._position.index:016d}.log"
+        descriptor = self._files.open(path, create=True)
+        if self._descriptor != _NO_DESCRIPTOR:
+            self._files.close(self._descriptor)
+        self._descriptor = descriptor
+        self._offset = self._capacity = 0
+        self._files.sync_directory(self._directory)
+        self._segments.append(path)
+
+    def _write(self, data: bytes, offset: int) -> None:
+        written = self._files.pwrite(self._descriptor, data, offset)
+        while written < len(data):
+            more = self._files.pwrite(self._descriptor, data[written:], offset + written)
+            if more <= 0:
+                raise OSError(errno.EIO, "the disk took no more bytes")
+            written += more
+
+    def _enter(self, offset: int, header: FrameHeader) -> None:
+        """Remember where a frame stands, and what the next one must say."""
+        self._position = self._position.after(header)
+        self._index.add(len(self._segments) - 1, offset, header)
+
+    # Reading
+
+    def _payloads(self, start: int, end: int) -> Iterator[tuple[FramePlace, bytes]]:
+        """Place and payload of each frame that meets the range."""
+        while start < end:
+            group = self._index.group(self._index.find(start), end, _READ_BYTES)
+            data = self._read_group(group)
+            for place in group:
+                yield place, self._payload(place, data, place.offset - group[0].offset)
+            start = group[-1].end_index
+
+    def _read_group(self, group: Sequence[FramePlace]) -> bytes:
+        path = self._segments[group[0].segment]
+        size = group[-1].offset + group[-1].size - group[0].offset
+        try:
+            return self._files.read(path, group[0].offset, size)
+        except OSError as error:
+            raise _failed(path, error) from error
+
+    def _payload(self, place: FramePlace, data: bytes, at: int) -> bytes:
+        frame = read_frame(data, at)
+        if frame is None or frame[0].first_index != place.first_index:
+            name = self._segments[place.segment].name
+            expected = f"the frame of entries {place.first_index} to {place.end_index}"
+            raise damaged(name, place.offset, expected, "other bytes")
+        return frame[1]
+
+
+def _first_index(name: str) -> int:
+    """Index in a segment's name; -1 for other files."""
+    match = _SEGMENT_NAME.match(name)
+    return int(match[1]) if match else -1
+
+
+def _failed(path: Path, error: OSError) -> StorageFailed:
+    return StorageFailed(
+        "the disk refused",
+        field=str(path),
+        expected="a disk that takes and gives data",
+        found=str(error),
+        action="mend the disk (space, permissions, health) and restart",
+    )
