@@ -227,6 +227,7 @@ class LogMachine:
             case RulesFacts():
                 self.rules = RuleSet.from_json(facts.rules_json)
             case ChainFacts():
+                self._require_rules()
                 self.facts.apply_chain(facts)
             case Declaration():
                 self._rules_in_force()
@@ -245,18 +246,22 @@ class LogMachine:
                 found=str(received_at_ms),
             )
 
-    def _rules_in_force(self) -> RuleSet:
+    def _require_rules(self) -> RuleSet:
         if self.rules is None:
             raise VerificationFailed(
                 "no rules in force yet", field="rules", expected="rules facts as the first entry"
             )
+        return self.rules
+
+    def _rules_in_force(self) -> RuleSet:
+        rules = self._require_rules()
         if self.facts.is_range_open:
             raise VerificationFailed(
                 "chain facts are incomplete",
                 field="facts",
                 expected="all parts of a block range one after the other",
             )
-        return self.rules
+        return rules
 
     # Statements --------------------------------------------------------------------------------
 

@@ -74,6 +74,23 @@ class RuleSet:
             raise _invalid("rules", "canonical form: sorted keys, no spaces", "another form")
         return rules
 
+    @staticmethod
+    def with_overrides(data: bytes) -> RuleSet:
+        """The default rules with the fields of a JSON object in their place.
+
+        Raises:
+            InvalidInput: not a JSON object, an unknown field, or a value out of range.
+        """
+        base = json.loads(RuleSet().to_json())
+        try:
+            overrides = json.loads(data)
+        except ValueError:
+            raise _invalid("rules", "a JSON object", data[:40].decode("ascii", "replace")) from None
+        if not isinstance(overrides, dict) or not set(overrides) <= set(base):
+            raise _invalid("rules", f"fields among {sorted(base)}", "others")
+        merged = json.dumps(base | overrides, sort_keys=True, separators=(",", ":"))
+        return RuleSet.from_json(merged.encode("ascii"))
+
 
 def _invalid(name: str, expected: str, found: str) -> InvalidInput:
     return InvalidInput("the rule set is malformed", field=name, expected=expected, found=found)

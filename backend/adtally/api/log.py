@@ -1,0 +1,88 @@
+"""The public log: checkpoint, entries, proofs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse, Response
+
+from adtally.api.schemas import ProofOut, hex_text
+from adtally.api.service import Service, ServiceDep
+from adtally.errors import InvalidInput
+from adtally.log.bundle import encode_bundle
+from adtally.log.checkpoint import sign_checkpoint
+from adtally.types import UINT64_MAX
+
+router = APIRouter(prefix="/log", tags=["log"])
+
+MAX_ENTRIES = 65_536
+
+Index = Annotated[int, Query(ge=0, le=UINT64_MAX)]
+
+
+@router.get("/checkpoint", response_class=PlainTextResponse, summary="The newest signed checkpoint")
+async def get_checkpoint(service: ServiceDep) -> PlainTextResponse:
+    """A C2SP tlog-checkpoint: a signed note of origin, tree size and root hash."""
+    note = sign_checkpoint(service.note_signer, service.sequencer.checkpoint())
+    return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/entries", response_class=Response, summary="Log entries as a bundle")
+async def get_entries(service: ServiceDep, start: Index, end: Index | None = None) -> Response:
+    """Entries ``start`` to ``end`` (exclusive): each with its length as 16 bits in front.
+
+    At most 65,536 at once; the header ``X-Next-Index`` says where to go on.
+    """
+    size = service.sequencer.tree.size
+    stop = min(size if end is None else end, size, start + MAX_ENTRIES)
+    _check_range("start", start, size, inclusive=True)
+    entries = service.sequencer.store.entries(start, max(start, stop))
+    return Response(
+        encode_bundle(entries),
+        media_type="application/octet-stream",
+        headers={"X-Next-Index": str(start + len(entries))},
+    )
+
+
+@router.get("/proofs/inclusion", summary="RFC 9162 inclusion proof")
+async def get_inclusion(
+    service: ServiceDep, index: Index, tree_size: Index | None = None
+) -> ProofOut:
+    """That the entry at ``index`` is in the log of ``tree_size`` entries (default: the newest)."""
+    size = _tree_size(service, tree_size)
+    _check_range("index", index, size)
+    tree = service.sequencer.tree
+    return ProofOut(
+        proof=[hex_text(node) for node in tree.inclusion_proof(index, size)],
+        leaf_hash=hex_text(tree.leaf(index)),
+    )
+
+
+@router.get("/proofs/consistency", summary="RFC 9162 consistency proof")
+async def get_consistency(
+    service: ServiceDep, first: Index, second: Index | None = None
+) -> ProofOut:
+    """That the log of ``second`` entries (default: the newest) extends that of ``first``."""
+    size = _tree_size(service, second)
+    _check_range("first", first, size, inclusive=True)
+    proof = service.sequencer.tree.consistency_proof(first, size) if first else []
+    return ProofOut(proof=[hex_text(node) for node in proof])
+
+
+def _tree_size(service: Service, tree_size: int | None) -> int:
+    newest = service.sequencer.tree.size
+    if tree_size is None:
+        return newest
+    _check_range("tree_size", tree_size, newest, inclusive=True)
+    return tree_size
+
+
+def _check_range(field: str, value: int, limit: int, *, inclusive: bool = False) -> None:
+    if value > limit or (value == limit and not inclusive):
+        raise InvalidInput(
+            f"{field} is beyond the log",
+            field=field,
+            expected=f"{'at most' if inclusive else 'less than'} {limit}",
+            found=str(value),
+        )

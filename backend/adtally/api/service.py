@@ -1,0 +1,37 @@
+"""The parts that requests work with, put together once by ``adtally.app``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from adtally.analytics.reports import Reports
+from adtally.chain.deployment import Deployment
+from adtally.config import Settings
+from adtally.intake.clock import Clock
+from adtally.intake.sequencer import Sequencer
+from adtally.log.checkpoint import NoteSigner
+from adtally.storage.database import Database
+
+
+@dataclass(frozen=True)
+class Service:
+    """One running service."""
+
+    settings: Settings
+    deployment: Deployment
+    clock: Clock
+    sequencer: Sequencer
+    database: Database
+    note_signer: NoteSigner
+    reports: Reports
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]

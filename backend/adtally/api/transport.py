@@ -1,0 +1,194 @@
+"""The three transports of a batch, each to the same canonical records.
+
+Whatever a batch came as, its signature is over the records, so a JSON body is turned into records
+here and anything that can't stand in a record is refused, with the path of the field.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from adtally.errors import InvalidInput
+from adtally.events.batch import SignedBatch, batch_from_wire, check_batch_header
+from adtally.events.currency import currency_number
+from adtally.events.record import (
+    NO_PARENT,
+    RECORD_SIZE,
+    VERDICT_OFFSET,
+    AdEvent,
+    DeviceClass,
+    EventType,
+    NetworkClass,
+    UserAgentClass,
+)
+from adtally.types import UINT64_MAX
+
+JSON_TYPE = "application/json"
+NDJSON_TYPE = "application/x-ndjson"
+BINARY_TYPE = "application/vnd.adtally.batch"
+
+UInt32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+UInt48 = Annotated[int, msgspec.Meta(ge=0, le=2**48 - 1)]
+PositiveInt64 = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+Hex16 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+Hex20 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40}$")]
+AddressText = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
+SignatureText = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{130}$")]
+Decimal = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,20}$")]
+Country = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
+
+
+class EventJson(msgspec.Struct, forbid_unknown_fields=True):
+    """One event in JSON."""
+
+    type: Literal["impression", "viewable", "click", "conversion"]
+    id: uuid.UUID
+    campaign: UInt32
+    publisher: UInt32
+    placement: UInt32
+    creative: UInt32
+    occurred_at_ms: UInt48
+    parent_id: uuid.UUID | None = None
+    country: Country = "ZZ"
+    device: Literal["unknown", "mobile", "desktop", "tablet", "connected_tv", "other"] = "unknown"
+    user_agent_class: Literal["unknown", "browser", "app", "known_bot"] = "unknown"
+    network_class: Literal["unknown", "consumer", "carrier", "data_center", "proxy"] = "unknown"
+    subject: Hex16 = "0" * 32
+    context: Hex20 = "0" * 40
+    value_minor_units: Decimal = "0"
+    currency: str | None = None
+
+
+class BatchHeaderJson(msgspec.Struct, forbid_unknown_fields=True):
+    """First line of an NDJSON batch."""
+
+    chain_id: PositiveInt64
+    member: UInt32
+    sequence: PositiveInt64
+    signer: AddressText
+    signature: SignatureText
+
+
+class BatchJson(BatchHeaderJson, forbid_unknown_fields=True):
+    """A batch in JSON."""
+
+    events: list[EventJson]
+
+
+_BATCH = msgspec.json.Decoder(BatchJson)
+_HEADER = msgspec.json.Decoder(BatchHeaderJson)
+_EVENT = msgspec.json.Decoder(EventJson)
+
+
+def parse_batch(content_type: str, body: bytes) -> SignedBatch:
+    """Parse a body of one of the three media types.
+
+    Raises:
+        InvalidInput: malformed; ``field`` is the path of what is wrong.
+    """
+    if content_type == BINARY_TYPE:
+        return _from_binary(body)
+    if content_type == NDJSON_TYPE:
+        return _from_ndjson(body)
+    batch = _decode(_BATCH, body, "")
+    return _signed(batch, batch.events)
+
+
+def _from_binary(body: bytes) -> SignedBatch:
+    batch = batch_from_wire(body)
+    for position, record in enumerate(batch.records):
+        at = f"events.{position}"
+        try:
+            AdEvent.from_record(record)
+        except InvalidInput as error:
+            raise _under(at, error) from None
+        if record[VERDICT_OFFSET] != 0:
+            raise InvalidInput(
+                "the verdict byte is the operator's",
+                field=f"{at}.verdict",
+                expected=f"byte {VERDICT_OFFSET} of the {RECORD_SIZE}-byte record zero",
+                found=str(record[VERDICT_OFFSET]),
+            )
+    return batch
+
+
+def _from_ndjson(body: bytes) -> SignedBatch:
+    lines = body.split(b"\n")
+    if lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise InvalidInput(
+            "the body is empty", field="body", expected="a header line, then one event a line"
+        )
+    header = _decode(_HEADER, lines[0], "")
+    check_batch_header(header.member, header.sequence, len(lines) - 1)
+    events = [
+        _decode(_EVENT, line, f"events.{position}") for position, line in enumerate(lines[1:])
+    ]
+    return _signed(header, events)
+
+
+def _signed(header: BatchHeaderJson, events: list[EventJson]) -> SignedBatch:
+    check_batch_header(header.member, header.sequence, len(events))
+    return SignedBatch(
+        chain_id=header.chain_id,
+        member=header.member,
+        sequence=header.sequence,
+        signer=bytes.fromhex(header.signer[2:]),
+        signature=bytes.fromhex(header.signature[2:]),
+        records=tuple(_record(event, position) for position, event in enumerate(events)),
+    )
+
+
+def _record(event: EventJson, position: int) -> bytes:
+    try:
+        value = int(event.value_minor_units)
+        return AdEvent(
+            type=EventType[event.type.upper()],
+            campaign=event.campaign,
+            publisher=event.publisher,
+            placement=event.placement,
+            creative=event.creative,
+            id=event.id.bytes,
+            occurred_at_ms=event.occurred_at_ms,
+            parent_id=event.parent_id.bytes if event.parent_id is not None else NO_PARENT,
+            country=event.country,
+            device=DeviceClass[event.device.upper()],
+            user_agent_class=UserAgentClass[event.user_agent_class.upper()],
+            network_class=NetworkClass[event.network_class.upper()],
+            subject=bytes.fromhex(event.subject),
+            context=bytes.fromhex(event.context),
+            value_minor_units=min(value, UINT64_MAX + 1),
+            currency=currency_number(event.currency) if event.currency is not None else 0,
+        ).to_record()
+    except InvalidInput as error:
+        raise _under(f"events.{position}", error) from None
+
+
+def _under(path: str, error: InvalidInput) -> InvalidInput:
+    error.field = f"{path}.{error.field}" if error.field else path
+    return error
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], data: bytes, prefix: str) -> Any:
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        field = path.rstrip("`").replace("[", ".").replace("]", "").lstrip(".")
+        raise InvalidInput(
+            "a field has a wrong type or value",
+            field=".".join(part for part in (prefix, field) if part) or "body",
+            expected="the documented schema, see /docs",
+            found=message,
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(
+            "not valid JSON",
+            field=prefix or "body",
+            expected="one JSON object in UTF-8",
+            found=str(error),
+        ) from None

@@ -1,0 +1,76 @@
+"""Settings of one service process, from the environment (``ADTALLY_*``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from adtally.verification.rule_set import RuleSet
+
+
+class Settings(BaseSettings):
+    """Every setting has a default that works on one machine.
+
+    Attributes:
+        data_dir: all state of the service: log, control database, keys, Parquet.
+        deployment: deployment file written by ``adtally deploy``; default in ``data_dir``.
+        rpc_url: JSON-RPC endpoint of the chain.
+        database_url: SQLAlchemy URL; default SQLite in ``data_dir``.
+        clock: ``virtual`` stands still until ``POST /dev/clock`` moves it (demo, tests, replay).
+        rules_file: JSON object overriding single rules (see ``RuleSet``).
+        anchor_every_entries: anchor when this many entries are not anchored yet.
+        anchor_every_seconds: anchor new entries at least this often.
+        push_minimum_base_units: publishers are paid automatically from this amount on.
+        job_tick_seconds: how often each job looks whether there is something to do.
+        max_body_bytes: larger request bodies are refused.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ADTALLY_")
+
+    data_dir: Path = Path("var")
+    deployment: Path | None = None
+    rpc_url: str = "http://127.0.0.1:8545"
+    database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    clock: Literal["system", "virtual"] = "system"
+    virtual_start_ms: int = 0
+    rules_file: Path | None = None
+    anchor_every_entries: int = Field(10_000, ge=1)
+    anchor_every_seconds: int = Field(600, ge=1)
+    push_minimum_base_units: int = Field(1, ge=1)
+    job_tick_seconds: float = Field(1.0, gt=0)
+    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
+
+    @property
+    def deployment_path(self) -> Path:
+        return self.deployment or self.data_dir / "deployment.json"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.data_dir / "log"
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.data_dir / "keys"
+
+    @property
+    def parquet_dir(self) -> Path:
+        return self.data_dir / "parquet"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'control.sqlite3'}"
+
+    def rule_set(self) -> RuleSet:
+        """The rules to enforce: defaults, overridden by ``rules_file``.
+
+        Raises:
+            InvalidInput: the file holds an unknown rule or a wrong value.
+        """
+        if self.rules_file is None:
+            return RuleSet()
+        return RuleSet.with_overrides(self.rules_file.read_bytes())

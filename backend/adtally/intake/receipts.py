@@ -1,0 +1,99 @@
+"""Receipts are derived from the log: nothing of them is stored but the log itself.
+
+First index, count and records hash are the batch's own entries; tree size is where its group
+commit ended; the deadline follows from received-at and the rules then in force; the signature is
+deterministic (RFC 6979). So a batch that is sent again gets the same bytes, also after a crash.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adtally.events.batch import Envelope, records_hash
+from adtally.events.eip712 import Receipt, log_domain, receipt_digest
+from adtally.events.record import VERDICT_OFFSET, clear_verdict
+from adtally.events.signature import sign
+from adtally.events.verdict import Verdict
+from adtally.log.merkle import MerkleTree
+from adtally.types import LogIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What a sender gets for a batch; ``replayed`` when it had been logged before."""
+
+    receipt: Receipt
+    signature: bytes
+    verdicts: Sequence[Verdict]
+    replayed: bool
+
+
+class BatchIndex:
+    """Where each member's batches start, and what anchor was promised when."""
+
+    def __init__(self) -> None:
+        self._first_index: dict[int, array[int]] = {}
+        self._promise_from: list[int] = []
+        self._promise_seconds: list[int] = []
+
+    def add_batch(self, member: int, first_index: int) -> None:
+        """Note the leaf index of the envelope of the member's next batch."""
+        self._first_index.setdefault(member, array("Q")).append(first_index)
+
+    def first_index(self, member: int, sequence: int) -> int:
+        """Leaf index of the envelope of a logged batch."""
+        return self._first_index[member][sequence - 1]
+
+    def add_promise(self, index: int, seconds: int) -> None:
+        """Note the anchor promise in force from leaf ``index`` on."""
+        self._promise_from.append(index)
+        self._promise_seconds.append(seconds)
+
+    def promise_seconds(self, index: int) -> int:
+        """The anchor promise in force at leaf ``index``."""
+        return self._promise_seconds[bisect_right(self._promise_from, index) - 1]
+
+
+class ReceiptIssuer:
+    """Makes and signs receipts."""
+
+    def __init__(self, identity: LogIdentity, receipt_key: bytes, tree: MerkleTree) -> None:
+        self._domain = log_domain(identity)
+        self._key = receipt_key
+        self._tree = tree
+
+    def issue(
+        self,
+        entries: Sequence[bytes],
+        first_index: int,
+        tree_size: int,
+        promise_seconds: int,
+        *,
+        replayed: bool,
+    ) -> BatchResult:
+        """The receipt for a batch that is durable.
+
+        Args:
+            entries: its envelope and records, as logged.
+            first_index: leaf index of the envelope.
+            tree_size: of the log after the batch's group commit.
+            promise_seconds: the anchor promise of the rules in force.
+        """
+        envelope = Envelope.from_entry(entries[0])
+        records = entries[1:]
+        receipt = Receipt(
+            member=envelope.member,
+            sequence=envelope.sequence,
+            records_hash=records_hash([clear_verdict(record) for record in records]),
+            first_index=first_index,
+            count=envelope.count,
+            tree_size=tree_size,
+            root_hash=self._tree.root(tree_size),
+            anchor_deadline_seconds=envelope.received_at_ms // 1000 + promise_seconds,
+        )
+        signature = sign(receipt_digest(self._domain, receipt), self._key)
+        verdicts = [Verdict(record[VERDICT_OFFSET]) for record in records]
+        return BatchResult(receipt, signature, verdicts, replayed)

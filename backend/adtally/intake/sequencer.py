@@ -1,0 +1,307 @@
+"""The one writer: takes batches and facts in order, judges, makes durable, then answers.
+
+Everything that changes the log passes through one queue and one task. A group of waiting jobs is
+judged, written as one frame and synced once (group commit); only then does anybody get an answer.
+If the disk refuses, the state in memory is ahead of the log: the sequencer stops for good, and a
+restart replays the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from adtally.errors import AdtallyError, Conflict, InvariantBroken, Overloaded
+from adtally.events.batch import ENVELOPE_KIND, Envelope, SignedBatch
+from adtally.events.facts import RULES_KIND
+from adtally.events.record import RECORD_KIND
+from adtally.intake.clock import Clock
+from adtally.intake.receipts import BatchIndex, BatchResult, ReceiptIssuer
+from adtally.log.merkle import MerkleTree, leaf_hash
+from adtally.log.store import LogStore
+from adtally.settlement.machine import FactsEntry, LogMachine, batch_entries
+from adtally.types import Checkpoint, Hash
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_WAITING_BATCHES = 512
+MAX_WAITING_EVENTS = 200_000
+MAX_GROUP_EVENTS = 20_000
+
+
+@dataclass(slots=True)
+class _Job:
+    """Something for the writer to do; ``answer`` is set after the group commit."""
+
+    future: asyncio.Future[Any]
+    batch: SignedBatch | None = None
+    facts: Callable[[int], Sequence[FactsEntry]] | None = None
+    read: Callable[[LogMachine], Any] | None = None
+    answer: Callable[[], Any] | None = None
+
+    @property
+    def events(self) -> int:
+        return len(self.batch.records) if self.batch is not None else 0
+
+
+@dataclass(slots=True)
+class _Group:
+    """Jobs that share one commit, and the entries they add."""
+
+    first_index: int
+    entries: list[bytes] = field(default_factory=list)
+    jobs: list[_Job] = field(default_factory=list)
+
+    def add(self, entries: Sequence[bytes]) -> int:
+        """Append entries; returns the leaf index of the first."""
+        index = self.first_index + len(self.entries)
+        self.entries += entries
+        return index
+
+
+class Sequencer:
+    """Owns the log's state; see the module's docstring.
+
+    Args:
+        store: opened segment store; replayed by ``recover``.
+        machine: fresh state machine.
+        clock: gives received-at.
+        receipt_key: private key that signs receipts.
+    """
+
+    def __init__(
+        self, store: LogStore, machine: LogMachine, clock: Clock, receipt_key: bytes
+    ) -> None:
+        self.store = store
+        self.machine = machine
+        self.tree = MerkleTree()
+        self.failure: BaseException | None = None
+        self._clock = clock
+        self._batches = BatchIndex()
+        self._issuer = ReceiptIssuer(machine.identity, receipt_key, self.tree)
+        self._queue: asyncio.Queue[_Job | None] = asyncio.Queue()
+        self._waiting_events = 0
+        self._task: asyncio.Task[None] | None = None
+
+    # Life --------------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Replay the store into machine, tree and receipts.
+
+        Raises:
+            VerificationFailed, InvalidInput: the log on disk is not one this code wrote.
+        """
+        for frame in self.store.frames():
+            for offset, entry in enumerate(frame.entries):
+                self.machine.apply(entry)
+                self._note_entry(entry, frame.first_index + offset)
+            self.tree.append([leaf_hash(entry) for entry in frame.entries])
+        if not self.tree.size == self.machine.size == self.store.size:
+            raise InvariantBroken(
+                f"after recovery tree {self.tree.size}, machine {self.machine.size} and store "
+                f"{self.store.size} differ in size"
+            )
+
+    def start(self) -> None:
+        """Begin to take jobs; call from the running event loop."""
+        self._task = asyncio.create_task(self._run(), name="sequencer")
+
+    async def stop(self) -> None:
+        """Finish what is waiting, then close the store."""
+        if self._task is not None:
+            self._queue.put_nowait(None)
+            await asyncio.gather(self._task, return_exceptions=True)
+        self.failure = self.failure or asyncio.CancelledError("the sequencer was stopped")
+        self.store.close()
+
+    # What others may ask -----------------------------------------------------------------------
+
+    async def submit(self, batch: SignedBatch) -> BatchResult:
+        """Log a batch; returns after its bytes are on disk.
+
+        Raises:
+            NotAllowed, Conflict, VerificationFailed, InvalidInput: refused as a whole, nothing of
+                it was logged.
+            Overloaded: the queue is full; nothing of it was taken.
+        """
+        job = self._job()
+        job.batch = batch
+        if (
+            self._queue.qsize() >= MAX_WAITING_BATCHES
+            or self._waiting_events + job.events > MAX_WAITING_EVENTS
+        ):
+            raise Overloaded("too many batches are waiting")
+        self._waiting_events += job.events
+        self._queue.put_nowait(job)
+        result: BatchResult = await job.future
+        return result
+
+    async def enter_facts(self, make: Callable[[int], Sequence[FactsEntry]]) -> int:
+        """Log facts; ``make`` gets recorded-at (ms) and returns entries, maybe none.
+
+        Returns the tree size after they are durable. Raises what ``LogMachine.apply_facts``
+        raises; nothing was logged then.
+        """
+        job = self._job()
+        job.facts = make
+        self._queue.put_nowait(job)
+        size: int = await job.future
+        return size
+
+    async def read(self, read: Callable[[LogMachine], T]) -> T:
+        """Run ``read`` on the machine at a moment when all it has taken in is durable."""
+        job = self._job()
+        job.read = read
+        self._queue.put_nowait(job)
+        result: T = await job.future
+        return result
+
+    def checkpoint(self, tree_size: int | None = None) -> Checkpoint:
+        """The checkpoint at a durable size, by default the newest."""
+        size = self.tree.size if tree_size is None else tree_size
+        return Checkpoint(size, self.tree.root(size))
+
+    # The writer --------------------------------------------------------------------------------
+
+    def _job(self) -> _Job:
+        if self.failure is not None:
+            raise Overloaded("the log can't be written; the service is stopping")
+        return _Job(asyncio.get_running_loop().create_future())
+
+    async def _run(self) -> None:
+        while (first := await self._queue.get()) is not None:
+            group = _Group(self.store.size)
+            try:
+                self._prepare(first, group)
+                if group.entries:
+                    self.tree.append(await asyncio.to_thread(self._write, group.entries))
+            except BaseException as error:
+                self._fail(group, error)
+                raise
+            for job in group.jobs:
+                _answer(job)
+
+    def _prepare(self, first: _Job, group: _Group) -> None:
+        """Judge the first job and as many waiting ones as fit one commit."""
+        job: _Job | None = first
+        while job is not None:
+            self._waiting_events -= job.events
+            self._take(job, group)
+            if len(group.entries) >= MAX_GROUP_EVENTS or self._queue.empty():
+                break
+            job = self._queue.get_nowait()
+            if job is None:
+                self._queue.put_nowait(None)
+
+    def _take(self, job: _Job, group: _Group) -> None:
+        if job.future.cancelled():
+            return
+        try:
+            if job.batch is not None:
+                self._take_batch(job, job.batch, group)
+            elif job.facts is not None:
+                self._take_facts(job, job.facts, group)
+            elif job.read is not None:
+                self._take_read(job, job.read)
+        except AdtallyError as error:
+            job.future.set_exception(error)
+        else:
+            group.jobs.append(job)
+
+    def _take_batch(self, job: _Job, batch: SignedBatch, group: _Group) -> None:
+        if batch.sequence < self.machine.next_sequence(batch.member):
+            # Perhaps in this very group: its receipt can be told only after the commit.
+            job.answer = lambda: self._replayed(batch)
+            return
+        received_at_ms = self._received_at_ms()
+        verdicts = self.machine.judge_batch(batch, received_at_ms)
+        entries = batch_entries(batch, received_at_ms, verdicts)
+        index = group.add(entries)
+        self._note_entry(entries[0], index)
+        promise = self._batches.promise_seconds(index)
+        job.answer = lambda: self._issuer.issue(
+            entries, index, self.store.size, promise, replayed=False
+        )
+
+    def _take_facts(
+        self, job: _Job, make: Callable[[int], Sequence[FactsEntry]], group: _Group
+    ) -> None:
+        for number, facts in enumerate(make(self._received_at_ms())):
+            try:
+                self.machine.apply_facts(facts)
+            except AdtallyError as error:
+                if number == 0:
+                    raise
+                raise InvariantBroken(f"facts half entered: {error}") from error
+            entry = facts.to_entry()
+            self._note_entry(entry, group.add([entry]))
+        job.answer = lambda: self.store.size
+
+    def _take_read(self, job: _Job, read: Callable[[LogMachine], Any]) -> None:
+        # Evaluated here, where the machine is exactly at the end of the group so far, and
+        # answered after the commit, when that much is durable.
+        result = read(self.machine)
+        job.answer = lambda: result
+
+    def _received_at_ms(self) -> int:
+        return max(self._clock.now_ms(), self.machine.last_received_at_ms)
+
+    def _note_entry(self, entry: bytes, index: int) -> None:
+        if entry[0] == RECORD_KIND:
+            return
+        if entry[0] == ENVELOPE_KIND:
+            self._batches.add_batch(Envelope.from_entry(entry).member, index)
+        elif self.machine.rules is not None and entry[0] == RULES_KIND:
+            self._batches.add_promise(index, self.machine.rules.anchor_promise_seconds)
+
+    def _write(self, entries: Sequence[bytes]) -> list[Hash]:
+        """Runs in a thread: make durable, then hash the leaves."""
+        self.store.append(entries)
+        return [leaf_hash(entry) for entry in entries]
+
+    def _replayed(self, batch: SignedBatch) -> BatchResult:
+        index = self._batches.first_index(batch.member, batch.sequence)
+        envelope = Envelope.from_entry(self.store.entry(index))
+        entries = self.store.entries(index, index + 1 + envelope.count)
+        result = self._issuer.issue(
+            entries,
+            index,
+            self.store.commit_end(index),
+            self._batches.promise_seconds(index),
+            replayed=True,
+        )
+        if result.receipt.records_hash != batch.records_hash:
+            raise Conflict(
+                "another batch was logged under this member and sequence",
+                field="sequence",
+                expected=f"records with SHA-256 {result.receipt.records_hash.hex()}",
+                found=batch.records_hash.hex(),
+                action=f"send new events as sequence {self.machine.next_sequence(batch.member)}",
+            )
+        return result
+
+    def _fail(self, group: _Group, error: BaseException) -> None:
+        self.failure = error
+        if not isinstance(error, asyncio.CancelledError):
+            logger.critical("the log can't be written, stopping: %s", error)
+        waiting = list(group.jobs)
+        while not self._queue.empty():
+            if (job := self._queue.get_nowait()) is not None:
+                waiting.append(job)
+        for unanswered in waiting:
+            if not unanswered.future.done():
+                unanswered.future.set_exception(Overloaded("the log can't be written"))
+
+
+def _answer(job: _Job) -> None:
+    if job.future.done() or job.answer is None:
+        return
+    try:
+        job.future.set_result(job.answer())
+    except AdtallyError as error:
+        job.future.set_exception(error)
