@@ -89,6 +89,7 @@ class Attestor:
         """
         try:
             await self._advance(request.checkpoint.tree_size)
+            self._machine.require_complete()
             self._compare_root(request.checkpoint)
             if request.statement is None:
                 return Answer(request.id, signature=self._sign_checkpoint(request.checkpoint))

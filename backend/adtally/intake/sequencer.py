@@ -101,6 +101,7 @@ class Sequencer:
                 self.machine.apply(entry)
                 self._note_entry(entry, frame.first_index + offset)
             self.tree.append([leaf_hash(entry) for entry in frame.entries])
+        self.machine.require_complete()
         if not self.tree.size == self.machine.size == self.store.size:
             raise InvariantBroken(
                 f"after recovery tree {self.tree.size}, machine {self.machine.size} and store "

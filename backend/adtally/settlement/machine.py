@@ -133,6 +133,20 @@ class LogMachine:
                     found=Verdict(record[VERDICT_OFFSET]).label,
                 )
 
+    def require_complete(self) -> None:
+        """Check that the entries so far don't end inside a batch or a range of chain facts.
+
+        Raises:
+            VerificationFailed: they do; no honest checkpoint or statement has this size.
+        """
+        if self._open is not None or self.facts.is_range_open:
+            raise VerificationFailed(
+                f"the log is cut inside a batch or a range of facts at size {self.size}",
+                field="tree_size",
+                expected="the end of a group commit",
+                found=str(self.size),
+            )
+
     # Intake ------------------------------------------------------------------------------------
 
     def judge_batch(self, batch: SignedBatch, received_at_ms: int) -> list[Verdict]:
@@ -268,7 +282,12 @@ class LogMachine:
     def statement(
         self, campaign: int, sequence: int, *, is_final: bool
     ) -> tuple[Statement, list[Line]]:
-        """What the campaign owes over everything applied so far."""
+        """What the campaign owes over everything applied so far.
+
+        Raises:
+            VerificationFailed: the entries so far end inside a batch.
+        """
+        self.require_complete()
         lines = self.accruals.lines(campaign)
         statement = build_statement(
             self._escrow_domain, campaign, sequence, self.size, lines, is_final=is_final

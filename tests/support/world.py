@@ -1,0 +1,202 @@
+"""A small world: two publishers, an advertiser, one funded campaign, as log entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from eth_abi import encode
+from eth_utils import keccak
+
+from adtally.events.batch import SignedBatch, sign_batch
+from adtally.events.eip712 import declaration_digest, escrow_domain, log_domain
+from adtally.events.facts import (
+    ChainFacts,
+    ContractCode,
+    Declaration,
+    DeclarationKind,
+    FactLog,
+    RulesFacts,
+)
+from adtally.events.record import NO_PARENT, AdEvent, EventType, new_event_id
+from adtally.events.signature import address_of, sign
+from adtally.settlement.machine import LogMachine
+from adtally.types import Cut, LogIdentity, Rates, Role
+from adtally.verification.chain_logs import WATCHED_EVENTS
+from adtally.verification.rule_set import RuleSet
+
+CHAIN_ID = 31337
+EVENT_LOG = bytes.fromhex("11" * 20)
+ESCROW = bytes.fromhex("22" * 20)
+TOKEN = bytes.fromhex("33" * 20)
+IDENTITY = LogIdentity(CHAIN_ID, EVENT_LOG)
+LOG_DOMAIN = log_domain(IDENTITY)
+ESCROW_DOMAIN = escrow_domain(CHAIN_ID, ESCROW)
+
+FLIGHT_START = 1_700_000_000
+FLIGHT_END = FLIGHT_START + 86_400
+LATE_WINDOW = 3_600
+NOON_MS = (FLIGHT_START + 43_200) * 1000
+KYC_EXPIRES = FLIGHT_START + 10 * 86_400
+
+OPERATOR, ADVERTISER, ALICE, BOB, AGENCY = 1, 2, 3, 4, 5
+CAMPAIGN = 1
+PLACEMENT = 7
+CREATIVE = 9
+RECEIPT_KEY = keccak(b"receipt key")
+
+_ROLES = {
+    OPERATOR: Role.OPERATOR,
+    ADVERTISER: Role.ADVERTISER,
+    ALICE: Role.PUBLISHER,
+    BOB: Role.PUBLISHER,
+    AGENCY: Role.INTERMEDIARY,
+}
+
+
+def key_of(member: int) -> bytes:
+    """The member's private event key."""
+    return keccak(b"event key %d" % member)
+
+
+def encoded_log(name: str, indexed: list[Any], data: list[Any], block: int, index: int) -> FactLog:
+    """A contract log as the chain would give it."""
+    event = next(watched for watched in WATCHED_EVENTS if watched.name == name)
+    topics = [event.topic]
+    topics += [encode([kind], [value]) for kind, value in zip(event.indexed, indexed, strict=True)]
+    return FactLog(block, index, event.contract, tuple(topics), encode(list(event.data), data))
+
+
+@dataclass
+class World:
+    """Facts under construction, and the event ids and sequences handed out so far."""
+
+    rules: RuleSet = field(default_factory=RuleSet)
+    rates: Rates = Rates(2_000_000, 500_000, 250_000, 5_000_000)
+    cap: int = 10**12
+    funding: int = 10**12
+    cuts: tuple[Cut, ...] = (Cut(AGENCY, 500), Cut(OPERATOR, 250))
+    goal: tuple[int, int] = (0, 0)
+    threshold: int = 0
+    now_ms: int = NOON_MS
+    next_id: int = 0
+    sequences: dict[int, int] = field(default_factory=dict)
+
+    def facts(self) -> list[Any]:
+        """Rules, chain facts and declarations that make the world."""
+        return [
+            RulesFacts(FLIGHT_START * 1000, self.rules.to_json()),
+            ChainFacts(
+                FLIGHT_START * 1000, 1, 40, b"\x01" * 32, FLIGHT_START, tuple(self._chain_logs())
+            ),
+            *(
+                self.declaration(DeclarationKind.PLACEMENT, publisher, publisher=publisher)
+                for publisher in (ALICE, BOB)
+            ),
+            self.declaration(
+                DeclarationKind.CREATIVE, ADVERTISER, campaign=CAMPAIGN, item=CREATIVE
+            ),
+        ]
+
+    def _chain_logs(self) -> list[FactLog]:
+        logs = [
+            encoded_log(
+                "MemberRegistered",
+                [member, bytes([member]) * 20],
+                [
+                    role,
+                    bytes(32),
+                    KYC_EXPIRES,
+                    address_of(RECEIPT_KEY if member == OPERATOR else key_of(member)),
+                    bytes([member]) * 20,
+                ],
+                member,
+                0,
+            )
+            for member, role in _ROLES.items()
+        ]
+        cuts = [(cut.member, cut.basis_points) for cut in self.cuts]
+        terms = (
+            TOKEN, FLIGHT_START, FLIGHT_END, LATE_WINDOW, 0, 7_200, 3_600, 1, *self.goal,
+            self.threshold, cuts,
+        )  # fmt: skip
+        logs.append(encoded_log("CampaignOpened", [CAMPAIGN, ADVERTISER], [terms], 10, 0))
+        logs.append(self.funded_log(self.funding, 11))
+        rates = (
+            self.rates.per_mille_impressions,
+            self.rates.per_mille_viewables,
+            self.rates.per_click,
+            self.rates.per_conversion,
+        )
+        logs += [
+            encoded_log("OrderAccepted", [CAMPAIGN, publisher], [rates, self.cap], 12, publisher)
+            for publisher in (ALICE, BOB)
+        ]
+        return logs
+
+    @staticmethod
+    def funded_log(total: int, block: int) -> FactLog:
+        return encoded_log("Funded", [CAMPAIGN, bytes(20)], [total, total], block, 0)
+
+    def declaration(
+        self,
+        kind: DeclarationKind,
+        member: int,
+        *,
+        campaign: int = 0,
+        publisher: int = 0,
+        item: int = PLACEMENT,
+        active: bool = True,
+        at_ms: int = FLIGHT_START * 1000,
+        key: bytes | None = None,
+    ) -> Declaration:
+        """A declaration signed by the member (or by another key)."""
+        key = key or key_of(member)
+        fields = (kind, active, member, campaign, publisher, item, at_ms)
+        digest = declaration_digest(LOG_DOMAIN, address_of(key), *fields, "detail")
+        return Declaration(at_ms, *fields, address_of(key), sign(digest, key), "detail")
+
+    def machine(self, *, verify_signatures: bool = True) -> LogMachine:
+        """A machine that has taken in the world's facts."""
+        machine = LogMachine(IDENTITY, ESCROW_DOMAIN, verify_signatures=verify_signatures)
+        for facts in self.facts():
+            machine.apply_facts(facts)
+        return machine
+
+    def event(self, type_: EventType = EventType.IMPRESSION, **changes: Any) -> AdEvent:
+        """A fresh, honest event now, of Alice; ``changes`` replace fields."""
+        occurred_at_ms = changes.pop("occurred_at_ms", self.now_ms)
+        self.next_id += 1
+        fields: dict[str, Any] = {
+            "type": type_,
+            "campaign": CAMPAIGN,
+            "publisher": ALICE,
+            "placement": PLACEMENT,
+            "creative": CREATIVE,
+            "id": new_event_id(occurred_at_ms, self.next_id.to_bytes(10, "big")),
+            "occurred_at_ms": occurred_at_ms,
+            "parent_id": NO_PARENT,
+        }
+        return AdEvent(**(fields | changes))
+
+    def batch(
+        self,
+        events: list[AdEvent],
+        *,
+        member: int = ALICE,
+        sequence: int | None = None,
+        key: bytes | None = None,
+        chain_id: int = CHAIN_ID,
+    ) -> SignedBatch:
+        """A signed batch, by default the member's next one."""
+        if sequence is None:
+            sequence = self.sequences.get(member, 1)
+            self.sequences[member] = sequence + 1
+        records = [event.to_record() for event in events]
+        return sign_batch(LOG_DOMAIN, chain_id, key or key_of(member), member, sequence, records)
+
+
+WATCHED_CONTRACTS = {
+    b"\x44" * 20: ContractCode.MEMBERSHIP,
+    ESCROW: ContractCode.CAMPAIGN_ESCROW,
+}

@@ -1,0 +1,181 @@
+"""The sequencer on a real store: order, receipts, replay, crash and disk failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from adtally.errors import Conflict, NotAllowed, Overloaded, StorageFailed
+from adtally.events.eip712 import receipt_digest
+from adtally.events.record import EventType
+from adtally.events.signature import address_of, recover
+from adtally.events.verdict import Verdict
+from adtally.intake.clock import VirtualClock
+from adtally.intake.sequencer import Sequencer
+from adtally.log.merkle import leaf_hash
+from adtally.log.proof import verify_inclusion
+from adtally.log.store import LogStore
+from adtally.settlement.machine import LogMachine
+from support.world import (
+    ALICE,
+    BOB,
+    CAMPAIGN,
+    ESCROW_DOMAIN,
+    IDENTITY,
+    LOG_DOMAIN,
+    NOON_MS,
+    RECEIPT_KEY,
+    World,
+)
+
+
+def opened(directory: Path) -> Sequencer:
+    clock = VirtualClock(directory / "clock", NOON_MS)
+    machine = LogMachine(IDENTITY, ESCROW_DOMAIN, verify_signatures=True)
+    store = LogStore.open(directory / "log", segment_bytes=1 << 20)
+    sequencer = Sequencer(store, machine, clock, RECEIPT_KEY)
+    sequencer.recover()
+    sequencer.start()
+    return sequencer
+
+
+@pytest_asyncio.fixture
+async def sequencer(tmp_path: Path) -> AsyncIterator[Sequencer]:
+    sequencer = opened(tmp_path)
+    await sequencer.enter_facts(lambda _: World().facts())
+    yield sequencer
+    await sequencer.stop()
+
+
+@pytest.mark.asyncio
+async def test_submit__batch__receipt_is_signed_and_provable(sequencer: Sequencer) -> None:
+    world = World()
+    impression = world.event()
+    click = world.event(EventType.CLICK, parent_id=impression.id)
+    result = await sequencer.submit(world.batch([impression, click]))
+    receipt = result.receipt
+    assert result.verdicts == [Verdict.ACCEPTED] * 2
+    assert recover(receipt_digest(LOG_DOMAIN, receipt), result.signature) == address_of(RECEIPT_KEY)
+    for index in range(receipt.first_index, receipt.first_index + 1 + receipt.count):
+        proof = sequencer.tree.inclusion_proof(index, receipt.tree_size)
+        entry = sequencer.store.entry(index)
+        verify_inclusion(leaf_hash(entry), index, receipt.tree_size, proof, receipt.root_hash)
+
+
+@pytest.mark.asyncio
+async def test_submit__hundred_identical_batches_at_once__one_receipt(sequencer: Sequencer) -> None:
+    world = World()
+    batch = world.batch([world.event() for _ in range(5)])
+    size = sequencer.store.size
+    results = await asyncio.gather(*(sequencer.submit(batch) for _ in range(100)))
+    assert len({(result.receipt, result.signature) for result in results}) == 1
+    assert sum(not result.replayed for result in results) == 1
+    assert sequencer.store.size == size + 6
+
+
+@pytest.mark.asyncio
+async def test_submit__same_sequence_other_body_in_parallel__one_winner(
+    sequencer: Sequencer,
+) -> None:
+    world = World()
+    batches = [world.batch([world.event()], sequence=1) for _ in range(20)]
+    results = await asyncio.gather(
+        *(sequencer.submit(batch) for batch in batches), return_exceptions=True
+    )
+    assert sum(not isinstance(result, Exception) for result in results) == 1
+    assert sum(isinstance(result, Conflict) for result in results) == 19
+
+
+@pytest.mark.asyncio
+async def test_submit__refused_batch__leaves_no_trace(sequencer: Sequencer) -> None:
+    world = World()
+    size = sequencer.store.size
+    with pytest.raises(NotAllowed):
+        await sequencer.submit(world.batch([world.event()], member=BOB, key=RECEIPT_KEY))
+    with pytest.raises(Conflict):
+        await sequencer.submit(world.batch([world.event()], sequence=7))
+    assert sequencer.store.size == size == sequencer.machine.size
+
+
+@pytest.mark.asyncio
+async def test_recover__after_restart__same_receipts_and_state(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    world = World()
+    await first.enter_facts(lambda _: world.facts())
+    batches = [
+        world.batch([world.event(publisher=member) for _ in range(3)], member=member)
+        for member in (ALICE, BOB, ALICE)
+    ]
+    results = [await first.submit(batch) for batch in batches]
+    lines = first.machine.accruals.lines(CAMPAIGN)
+    await first.stop()
+    second = opened(tmp_path)
+    try:
+        assert second.machine.accruals.lines(CAMPAIGN) == lines
+        assert second.checkpoint() == first.checkpoint()
+        again = [await second.submit(batch) for batch in batches]
+        assert all(result.replayed for result in again)
+        for old, new in zip(results, again, strict=True):
+            assert (old.receipt, old.signature, old.verdicts) == (
+                new.receipt,
+                new.signature,
+                new.verdicts,
+            )
+    finally:
+        await second.stop()
+
+
+@pytest.mark.asyncio
+async def test_submit__disk_refuses__nobody_gets_a_receipt_and_all_stops(
+    sequencer: Sequencer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+
+    def refuse(_: object) -> int:
+        raise StorageFailed("no space left on device")
+
+    monkeypatch.setattr(sequencer.store, "append", refuse)
+    batches = [world.batch([world.event()]) for _ in range(3)]
+    results = await asyncio.gather(
+        *(sequencer.submit(batch) for batch in batches), return_exceptions=True
+    )
+    assert all(isinstance(result, Overloaded) for result in results)
+    assert isinstance(sequencer.failure, StorageFailed)
+    with pytest.raises(Overloaded):
+        await sequencer.submit(world.batch([world.event()]))
+
+
+@pytest.mark.asyncio
+async def test_submit__queue_full__pushed_back_and_nothing_taken(
+    sequencer: Sequencer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adtally.intake.sequencer.MAX_WAITING_EVENTS", 10)
+    world = World()
+    batches = [world.batch([world.event() for _ in range(4)]) for _ in range(5)]
+    results = await asyncio.gather(
+        *(sequencer.submit(batch) for batch in batches), return_exceptions=True
+    )
+    assert [isinstance(result, Overloaded) for result in results] == [False] * 2 + [True] * 3
+    retried = [await sequencer.submit(batch) for batch in batches[2:]]
+    assert not any(result.replayed for result in retried)
+
+
+@pytest.mark.asyncio
+async def test_read__sees_only_whole_durable_batches(sequencer: Sequencer) -> None:
+    world = World()
+    batches = [world.batch([world.event() for _ in range(50)]) for _ in range(10)]
+    reads = []
+    for batch in batches:
+        submitted = asyncio.ensure_future(sequencer.submit(batch))
+        reads.append(
+            asyncio.ensure_future(sequencer.read(lambda m: (m.size, len(m.facts.members))))
+        )
+        await submitted
+    for read in reads:
+        size, _ = await read
+        assert size <= sequencer.store.size
+        sequencer.checkpoint(size)
