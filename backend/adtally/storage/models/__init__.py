@@ -1,0 +1,23 @@
+"""Tables of the control database, one file a subject."""
+
+from adtally.storage.models.attestations import Attestation, AttestationRequest
+from adtally.storage.models.base import Base
+from adtally.storage.models.blocks import ChainBlock, ChainLogRow
+from adtally.storage.models.ledger import Anchor, Cursor, Transfer
+from adtally.storage.models.outbox import OutboxAttempt, OutboxTransaction
+from adtally.storage.models.statements import StatementLine, StatementModel
+
+__all__ = [
+    "Anchor",
+    "Attestation",
+    "AttestationRequest",
+    "Base",
+    "ChainBlock",
+    "ChainLogRow",
+    "Cursor",
+    "OutboxAttempt",
+    "OutboxTransaction",
+    "StatementLine",
+    "StatementModel",
+    "Transfer",
+]
