@@ -158,7 +158,7 @@ def _check_count(header: FrameHeader, payload: bytes, name: str, at: int) -> Non
         found = count_entries(payload)
     except InvalidInput as error:
         raise damaged(name, at, "an entry bundle in the frame", str(error)) from None
-    if found != header.count:
+    if found != header.count or found == 0:
         raise damaged(name, at, f"{header.count} entries in the frame", str(found))
 
 
