@@ -1,0 +1,1 @@
+"""Thin wrappers, one per contract: pinned reads, call builders, event decoding."""
