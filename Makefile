@@ -1,0 +1,47 @@
+# Every target installs what it needs: Python packages in .venv, Node and the npm parts beside it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON_READY := $(VENV)/.ready
+NODE_READY := hardhat-local/node_modules/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up check format clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(PYTHON_READY) $(NODE_READY) ## the whole job on a fresh local chain, in under two minutes
+	$(BIN)/adtally demo
+
+test: $(PYTHON_READY) $(NODE_READY) ## the whole test suite
+	$(BIN)/pytest -q -n 2 --dist loadfile tests --ignore tests/e2e
+	$(BIN)/pytest -q tests/e2e
+
+up: $(PYTHON_READY) $(NODE_READY) ## the service on a local chain; state in var/, continues after a restart
+	$(BIN)/adtally up --local-chain
+
+check: $(PYTHON_READY) $(NODE_READY) ## format, lint, types, import direction, Solidity lint
+	$(BIN)/ruff format --check backend tests scripts
+	$(BIN)/ruff check backend tests scripts
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd hardhat-local && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent lint
+
+format: $(PYTHON_READY) ## format the Python code
+	$(BIN)/ruff format backend tests scripts
+	$(BIN)/ruff check --fix backend tests scripts
+
+clean: ## remove everything that was built or installed (never var/)
+	rm -rf $(VENV) build hardhat-local/node_modules
+
+$(PYTHON_READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(NODE_READY): hardhat-local/package-lock.json $(PYTHON_READY)
+	cd hardhat-local && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
