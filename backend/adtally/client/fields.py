@@ -21,8 +21,9 @@ class Fields:
         self._document = document
         self._what = what
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._document
+    def has_value(self, name: str) -> bool:
+        """Whether the field is there and not null."""
+        return self._document.get(name) is not None
 
     def integer(self, name: str) -> int:
         """A JSON integer, or a decimal string (how money travels)."""

@@ -1,0 +1,1 @@
+"""What each ``adtally`` command does; names and options are in ``adtally.cli``."""
