@@ -1,0 +1,163 @@
+"""What an audit found, as values that become JSON without loss."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """One thing that is not as it must be.
+
+    ``check`` names the check that found it; ``where`` is a leaf index, a transaction, a campaign.
+    """
+
+    check: str
+    what: str
+    where: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One kind of comparison: how many were made and whether all held."""
+
+    name: str
+    what: str
+    how_many: int
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignFigures:
+    """A campaign's money, in base units of its token, at the pinned block.
+
+    Attributes:
+        lines_total_base_units: of the newest statement on chain.
+        accrued_base_units: what the log gives at its end; more than stated while unsettled.
+        held_base_units: funded - paid - cuts - refunded.
+    """
+
+    campaign: int
+    token: str
+    statements: int
+    is_final: bool
+    funded_base_units: int
+    lines_total_base_units: int
+    accrued_base_units: int
+    paid_base_units: int
+    cuts_base_units: int
+    refunded_base_units: int
+    held_base_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFigures:
+    """The escrow's balance of one token at the pinned block.
+
+    ``surplus_base_units`` was sent to the escrow by mistake: it belongs to no campaign.
+    """
+
+    token: str
+    balance_base_units: int
+    owed_base_units: int
+    surplus_base_units: int
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was there to audit. The pinned block is what balances and payments refer to."""
+
+    tree_size: int = 0
+    root_hash: str = ""
+    pinned_block: int = 0
+    pinned_block_hash: str = ""
+    facts_through_block: int | None = None
+    records: int = 0
+    verdicts: dict[str, int] = field(default_factory=dict)
+    anchors: int = 0
+    statements: int = 0
+    claims: int = 0
+    cuts: int = 0
+    refunds: int = 0
+    campaigns: list[CampaignFigures] = field(default_factory=list)
+    tokens: list[TokenFigures] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """The audit's verdict; ``ok`` only if every check was made and held."""
+
+    ok: bool
+    checks: tuple[Check, ...]
+    discrepancies: tuple[Discrepancy, ...]
+    figures: Figures
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for ``json.dumps``; money as decimal strings."""
+        document: dict[str, Any] = _with_money_as_text(asdict(self))
+        return document
+
+
+class Findings:
+    """Collects comparisons while the audit runs.
+
+    Args:
+        checks: every check that must be made, name and meaning, in the order of the report.
+    """
+
+    def __init__(self, checks: dict[str, str]) -> None:
+        self._checks = checks
+        self._counts: Counter[str] = Counter()
+        self._discrepancies: list[Discrepancy] = []
+        self.figures = Figures()
+
+    def compare(self, check: str, what: str, where: str, expected: object, found: object) -> bool:
+        """Count one comparison, and note a discrepancy unless both are equal."""
+        if expected == found:
+            self._counts[check] += 1
+            return True
+        self.differs(check, what, where, expected, found)
+        return False
+
+    def holds(self, check: str, how_many: int = 1) -> None:
+        """Count comparisons that held."""
+        self._counts[check] += how_many
+
+    def differs(self, check: str, what: str, where: str, expected: object, found: object) -> None:
+        """Count a comparison that did not hold."""
+        assert check in self._checks, check
+        self._counts[check] += 1
+        self._discrepancies.append(Discrepancy(check, what, where, show(expected), show(found)))
+
+    def report(self) -> AuditReport:
+        """Everything so far."""
+        failed = {each.check for each in self._discrepancies}
+        return AuditReport(
+            ok=not failed,
+            checks=tuple(
+                Check(name, what, self._counts[name], name not in failed)
+                for name, what in self._checks.items()
+            ),
+            discrepancies=tuple(self._discrepancies),
+            figures=self.figures,
+        )
+
+
+def show(value: object) -> str:
+    """A value as people read it: bytes in hex."""
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _with_money_as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: str(each) if name.endswith("_base_units") else _with_money_as_text(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_with_money_as_text(each) for each in value]
+    return value
