@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {ClaimLine, Counts, Cut, Quorum, Rates, Statement, Terms} from "adtally/types/DataTypes.sol";
+import {ClaimLine, Counts, Quorum, Rates, Statement, Terms} from "adtally/types/DataTypes.sol";
 import {IEventLog} from "adtally/interfaces/IEventLog.sol";
 import {IMembership} from "adtally/interfaces/IMembership.sol";
+import {ITermsPolicy} from "adtally/interfaces/ITermsPolicy.sol";
 
 /// @title Money of campaigns, from deposit to payout
 /// @notice Advertisers' deposits leave only as publishers' claims, intermediaries' cuts, and the
@@ -21,6 +22,7 @@ interface ICampaignEscrow {
         Accepted
     }
 
+    /// @dev `endsAt` is 0 while nobody has ended the order: it then runs to the flight's end.
     struct Order {
         Rates rates;
         uint128 cap;
@@ -52,16 +54,33 @@ interface ICampaignEscrow {
 
     event CampaignOpened(uint32 indexed campaign, uint32 indexed advertiser, Terms terms);
     event CampaignEnded(uint32 indexed campaign, uint64 flightEnd);
-    event Funded(uint32 indexed campaign, address indexed from, uint128 amount, uint128 fundedTotal);
+    event Funded(
+        uint32 indexed campaign, address indexed from, uint128 amount, uint128 fundedTotal
+    );
     event OrderOffered(uint32 indexed campaign, uint32 indexed publisher, Rates rates, uint128 cap);
-    event OrderAccepted(uint32 indexed campaign, uint32 indexed publisher, Rates rates, uint128 cap);
+    event OrderAccepted(
+        uint32 indexed campaign, uint32 indexed publisher, Rates rates, uint128 cap
+    );
     event OrderEnded(uint32 indexed campaign, uint32 indexed publisher, uint64 endsAt);
-    event StatementSubmitted(uint32 indexed campaign, uint32 indexed sequence, Statement statement, uint64 activatesAt);
+    event StatementSubmitted(
+        uint32 indexed campaign, uint32 indexed sequence, Statement statement, uint64 activatesAt
+    );
     event Claimed(
-        uint32 indexed campaign, uint32 indexed publisher, address payout, uint128 amount, uint128 paidTotal, Counts counts
+        uint32 indexed campaign,
+        uint32 indexed publisher,
+        address payout,
+        uint128 amount,
+        uint128 paidTotal,
+        Counts counts
     );
     event ClaimSkipped(uint32 indexed campaign, uint32 indexed publisher, bytes reason);
-    event CutPaid(uint32 indexed campaign, uint32 indexed member, address payout, uint128 amount, uint128 paidTotal);
+    event CutPaid(
+        uint32 indexed campaign,
+        uint32 indexed member,
+        address payout,
+        uint128 amount,
+        uint128 paidTotal
+    );
     event Refunded(uint32 indexed campaign, address to, uint128 amount, uint128 refundedTotal);
     event SurplusRecovered(address indexed token, address to, uint256 amount);
 
@@ -70,6 +89,7 @@ interface ICampaignEscrow {
     error NotAdvertiser(uint32 campaign, address caller);
     error NotActiveMember(address caller, uint8 rolesNeeded);
     error NotPublisher(uint32 publisher);
+    error CampaignIdZero();
     error TermsInvalid(string reason);
     error OrderNotOffered(uint32 campaign, uint32 publisher);
     error OrderAlreadyAccepted(uint32 campaign, uint32 publisher);
@@ -93,29 +113,43 @@ interface ICampaignEscrow {
     error RefundNotOpen(uint64 now_, uint64 opensAt);
 
     /// @notice Open a campaign. Caller: an active advertiser. Ids are sequential.
+    /// @dev What terms must satisfy is written in ITermsPolicy.
     function openCampaign(Terms calldata terms) external returns (uint32 campaign);
 
-    /// @notice End a campaign early: its flight ends after the notice in its terms, if that is sooner.
+    /// @notice End a campaign early: its flight ends after the notice in its terms, if that is
+    /// sooner.
     function endCampaign(uint32 campaign) external;
 
-    /// @notice Deposit. Anyone may; what the escrow receives is booked.
+    /// @notice Deposit. Anyone may, until a final statement exists; what the escrow receives is
+    /// booked.
     function fund(uint32 campaign, uint256 amount) external;
 
-    /// @notice Deposit with an ERC-2612 permit; a permit already used by a front-runner is no obstacle.
-    function fundWithPermit(uint32 campaign, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
-        external;
+    /// @notice Deposit with an ERC-2612 permit; a permit already used by a front-runner is no
+    /// obstacle.
+    function fundWithPermit(
+        uint32 campaign,
+        uint256 amount,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external;
 
-    /// @notice Offer an order, or replace an offer not yet accepted. One order per campaign and publisher.
+    /// @notice Offer an order, or replace an offer not yet accepted. One order per campaign and
+    /// publisher.
     /// @param cap Most that the line can ever reach, in base units.
-    function offerOrder(uint32 campaign, uint32 publisher, Rates calldata rates, uint128 cap) external;
+    function offerOrder(uint32 campaign, uint32 publisher, Rates calldata rates, uint128 cap)
+        external;
 
     /// @notice Accept an offer; rates and cap are repeated so that no replaced offer is accepted.
     function acceptOrder(uint32 campaign, Rates calldata rates, uint128 cap) external;
 
-    /// @notice End an accepted order after the campaign's notice.
+    /// @notice End an accepted order after the campaign's notice. Caller: the advertiser.
+    /// @dev What the order earned until then, and its line, are untouched.
     function endOrder(uint32 campaign, uint32 publisher) external;
 
-    /// @notice Submit the next statement. Anyone may; the campaign's attestor set must have signed it.
+    /// @notice Submit the next statement. Anyone may; the campaign's attestor set must have signed
+    /// it.
     function settle(Statement calldata statement, Quorum calldata quorum) external;
 
     /// @notice Pay a publisher what its line in the active statement is over what it was paid.
@@ -128,13 +162,17 @@ interface ICampaignEscrow {
     /// @notice Pay an intermediary what its cut of the active statement is over what it was paid.
     function payCut(uint32 campaign, uint256 index) external returns (uint128 amount);
 
-    /// @notice Pay the advertiser everything unreserved, once the final statement is active or the grace is over.
+    /// @notice Pay the advertiser everything unreserved, once the final statement is active or the
+    /// grace is over. Caller: the advertiser; the money goes to its payout address. May be
+    /// repeated; paying nothing is no error.
     function refund(uint32 campaign) external returns (uint128 amount);
 
-    /// @notice Take out tokens above all liabilities (sent here by mistake). Restricted; can't touch escrow.
+    /// @notice Take out tokens above all liabilities (sent here by mistake). Restricted; can't
+    /// touch escrow.
     function recoverSurplus(address token, address to) external returns (uint256 amount);
 
-    /// @notice Stop (or resume) opening, funding, offering and accepting. Never settling, claiming, refunding.
+    /// @notice Stop (or resume) opening, funding, offering and accepting. Never settling, claiming,
+    /// refunding.
     function pause() external;
 
     function unpause() external;
@@ -145,6 +183,9 @@ interface ICampaignEscrow {
     function campaign(uint32 campaign_) external view returns (CampaignView memory);
 
     function order(uint32 campaign, uint32 publisher) external view returns (Order memory);
+
+    /// @return Number of campaigns; ids run from FIRST_CAMPAIGN.
+    function campaignCount() external view returns (uint32);
 
     /// @return What the line would pay now, 0 if not proven or nothing is due.
     function claimable(ClaimLine calldata line) external view returns (uint128);
@@ -159,8 +200,12 @@ interface ICampaignEscrow {
     function liabilities(address token) external view returns (uint256);
 
     /// @return The leaf of a line in the claim tree:
-    /// keccak256(keccak256(abi.encode(domainSeparator, campaign, publisher, impressions, viewables, clicks, conversions))).
-    function lineLeaf(uint32 campaign, uint32 publisher, Counts calldata counts) external view returns (bytes32);
+    /// keccak256(keccak256(abi.encode(domainSeparator, campaign, publisher, impressions, viewables,
+    /// clicks, conversions))).
+    function lineLeaf(uint32 campaign, uint32 publisher, Counts calldata counts)
+        external
+        view
+        returns (bytes32);
 
     /// @return The EIP-712 digest that attestors sign for `statement`.
     function statementDigest(Statement calldata statement) external view returns (bytes32);
@@ -172,6 +217,10 @@ interface ICampaignEscrow {
 
     function EVENT_LOG() external view returns (IEventLog);
 
-    /// @return Id of the first campaign opened here; several escrows on one log use disjoint ranges.
+    /// @return Id of the first campaign opened here; several escrows on one log use disjoint
+    /// ranges.
     function FIRST_CAMPAIGN() external view returns (uint32);
+
+    /// @return What decides whether terms are valid.
+    function TERMS_POLICY() external view returns (ITermsPolicy);
 }

@@ -15,6 +15,7 @@ interface IEventLog {
     error NotAnExtension(uint64 previousSize, uint64 treeSize);
     error NotAnchored(uint64 treeSize, bytes32 rootHash);
     error InclusionProofInvalid(uint64 index, uint64 treeSize);
+    error TreeTooLarge(uint64 treeSize, uint64 maximum);
 
     /// @notice Store an anchor.
     /// @param previous The current head, exactly; size 0 and zero root before the first anchor,
@@ -29,10 +30,11 @@ interface IEventLog {
         Quorum calldata quorum
     ) external;
 
-    /// @notice Revert unless `leafHash` is the leaf at `index` of the anchored checkpoint `at`.
-    /// @dev `at` must still be in the ring of the last RING_SIZE anchors.
+    /// @notice Revert unless `leafHash` is the leaf at `index` of the anchored checkpoint
+    /// `anchored`.
+    /// @dev `anchored` must still be in the ring of the last RING_SIZE anchors.
     function verifyInclusion(
-        Checkpoint calldata at,
+        Checkpoint calldata anchored,
         uint64 index,
         bytes32 leafHash,
         bytes32[] calldata proof
@@ -45,7 +47,7 @@ interface IEventLog {
     function anchorCount() external view returns (uint64);
 
     /// @return Whether this checkpoint is one of the last RING_SIZE anchors.
-    function isAnchored(Checkpoint calldata at) external view returns (bool);
+    function isAnchored(Checkpoint calldata anchored) external view returns (bool);
 
     /// @return The EIP-712 digest that attestors sign for `checkpoint`.
     function checkpointDigest(Checkpoint calldata checkpoint) external view returns (bytes32);
@@ -60,4 +62,10 @@ interface IEventLog {
 
     /// @return Anchors kept for inclusion proofs.
     function RING_SIZE() external view returns (uint256);
+
+    /// @return Largest tree size that can be anchored.
+    function MAX_TREE_SIZE() external view returns (uint64);
+
+    /// @return The EIP-712 domain separator.
+    function DOMAIN_SEPARATOR() external view returns (bytes32);
 }

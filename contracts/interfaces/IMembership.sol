@@ -7,7 +7,8 @@ import {Quorum} from "adtally/types/DataTypes.sol";
 /// @notice Registration is the registrar's (AccessManager) right; keys and payout addresses are the
 /// member's own; only k of an attestor set can name its successor.
 /// @dev Roles are a bit set: bit (role - 1) with ADVERTISER 1, PUBLISHER 2, INTERMEDIARY 3,
-/// COLLECTOR 4, OPERATOR 5, i.e. masks 1, 2, 4, 8, 16. Nothing here can hinder money already earned.
+/// COLLECTOR 4, OPERATOR 5, i.e. masks 1, 2, 4, 8, 16. Nothing here can hinder money already
+/// earned.
 interface IMembership {
     struct Member {
         address account;
@@ -54,6 +55,7 @@ interface IMembership {
     error AttestorSetUnknown(uint32 set);
     error AttestorSetMismatch(uint32 set, bytes32 expected, bytes32 found);
     error AttestorsNotSorted(uint256 index);
+    error AttestorsTooMany(uint256 found, uint256 maximum);
     error ThresholdInvalid(uint256 threshold, uint256 attestors);
     error SignaturesTooFew(uint256 found, uint256 threshold);
     error SignaturesMalformed(uint256 length);
@@ -102,10 +104,21 @@ interface IMembership {
         Quorum calldata quorum
     ) external;
 
-    /// @notice Revert unless `quorum` is the current version of `set` and enough of it signed `digest`.
+    /// @notice Revert unless `quorum` is the current version of `set` and enough of it signed
+    /// `digest`.
     function requireQuorum(uint32 set, bytes32 digest, Quorum calldata quorum) external view;
 
-    /// @return The member, all fields; reverts if unknown.
+    /// @return The EIP-712 digest that a quorum of version `version - 1` signs to name version
+    /// `version` of `set`.
+    function successorDigest(
+        uint32 set,
+        uint32 version,
+        address[] calldata attestors,
+        uint8 threshold
+    ) external view returns (bytes32);
+
+    /// @return The member, all fields; reverts if unknown. A payout change that is due shows as
+    /// `payout`, and `pendingPayout` and `pendingPayoutFrom` are zero.
     function member(uint32 id) external view returns (Member memory);
 
     /// @return id of the member with this account, 0 if none.
@@ -123,6 +136,12 @@ interface IMembership {
 
     /// @return Number of members; ids run from 1 to it.
     function memberCount() external view returns (uint32);
+
+    /// @return Number of attestor sets; ids run from 1 to it.
+    function attestorSetCount() external view returns (uint32);
+
+    /// @return Longest time in seconds that a replaced event key may stay valid.
+    function MAX_KEY_OVERLAP() external view returns (uint32);
 
     /// @return Seconds between a payout change's request and its effect.
     function PAYOUT_DELAY() external view returns (uint32);

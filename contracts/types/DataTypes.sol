@@ -11,7 +11,8 @@ struct Checkpoint {
 
 /// @notice Signatures of an attestor set over one digest.
 /// @param threshold Signatures needed, as registered for the set.
-/// @param attestors The whole set, sorted ascending, as registered; checked against its stored hash.
+/// @param attestors The whole set, sorted ascending, as registered; checked against its stored
+/// hash.
 /// @param signatures At least `threshold` signatures of 65 bytes (r || s || v) back to back, sorted
 /// ascending by signer.
 struct Quorum {

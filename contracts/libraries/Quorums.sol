@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+
+import {IMembership} from "adtally/interfaces/IMembership.sol";
+import {Quorum} from "adtally/types/DataTypes.sol";
+
+/// @title Attestor sets as one hash, and k-of-n signatures of them
+/// @dev The list travels in calldata and is compared with the stored hash, so a set costs one slot
+/// whatever its size.
+library Quorums {
+    /// @notice Largest attestor set; keeps a quorum's cost bounded.
+    uint256 internal constant MAX_ATTESTORS = 32;
+
+    /// @notice r, s (32 bytes each) and v (27 or 28).
+    uint256 internal constant SIGNATURE_BYTES = 65;
+
+    /// @notice Revert unless `attestors` may be a set with this threshold.
+    function requireValid(address[] calldata attestors, uint8 threshold) internal pure {
+        uint256 count = attestors.length;
+        if (count > MAX_ATTESTORS) revert IMembership.AttestorsTooMany(count, MAX_ATTESTORS);
+        if (uint256(threshold) * 2 <= count || threshold > count) {
+            revert IMembership.ThresholdInvalid(threshold, count);
+        }
+        address last = address(0);
+        for (uint256 i = 0; i < count; ++i) {
+            if (attestors[i] <= last) revert IMembership.AttestorsNotSorted(i);
+            last = attestors[i];
+        }
+    }
+
+    /// @return What is stored of a set.
+    function setHash(uint8 threshold, address[] calldata attestors)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(threshold, attestors));
+    }
+
+    /// @notice Revert unless at least `threshold` different attestors signed `digest`, all of the
+    /// signatures are valid, and signers ascend.
+    /// @dev Both lists are sorted: each signer is looked for behind the one before, so a repeated,
+    /// unsorted or foreign signer is never found. ECDSA.recover refuses high s, wrong v and the
+    /// zero address. The caller has compared the set with its hash.
+    function requireSigned(bytes32 digest, Quorum calldata quorum) internal pure {
+        bytes calldata signatures = quorum.signatures;
+        uint256 count = signatures.length / SIGNATURE_BYTES;
+        if (count * SIGNATURE_BYTES != signatures.length) {
+            revert IMembership.SignaturesMalformed(signatures.length);
+        }
+        if (count < quorum.threshold) {
+            revert IMembership.SignaturesTooFew(count, quorum.threshold);
+        }
+        address[] calldata attestors = quorum.attestors;
+        uint256 next = 0;
+        for (uint256 i = 0; i < count; ++i) {
+            uint256 start = i * SIGNATURE_BYTES;
+            address signer = ECDSA.recover(
+                digest,
+                uint8(signatures[start + 64]),
+                bytes32(signatures[start:start + 32]),
+                bytes32(signatures[start + 32:start + 64])
+            );
+            while (next < attestors.length && attestors[next] != signer) ++next;
+            if (next == attestors.length) revert IMembership.SignerNotInSet(signer);
+            ++next;
+        }
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+/// @title Verification of RFC 9162 Merkle proofs over SHA-256
+/// @notice Section 2.1.3.2 (inclusion) and 2.1.4.2 (consistency), step by step. Variable names are
+/// the RFC's.
+/// @dev Every malformed proof answers false; nothing here reverts. A leaf hash and a node hash
+/// differ by their prefix byte, so no node proves as a leaf as long as callers pass leaf hashes.
+library Rfc9162 {
+    /// @notice Whether the log with `secondRoot` extends the one with `firstRoot`.
+    /// @param first Tree size of the older root; at least 1.
+    /// @param second Tree size of the newer root; larger than `first`.
+    function isConsistent(
+        uint64 first,
+        uint64 second,
+        bytes32 firstRoot,
+        bytes32 secondRoot,
+        bytes32[] calldata proof
+    ) internal view returns (bool) {
+        if (first == 0 || first >= second) return false;
+
+        // Steps 1 and 2: a complete old tree is itself the first node of the path.
+        bool isComplete = first & (first - 1) == 0;
+        if (proof.length == 0) return false;
+        bytes32 fr = isComplete ? firstRoot : proof[0];
+        bytes32 sr = fr;
+
+        // Steps 3 and 4.
+        uint256 fn = first - 1;
+        uint256 sn = second - 1;
+        while (fn & 1 == 1) {
+            fn >>= 1;
+            sn >>= 1;
+        }
+
+        // Steps 5 and 6.
+        for (uint256 i = isComplete ? 0 : 1; i < proof.length; ++i) {
+            if (sn == 0) return false;
+            bytes32 c = proof[i];
+            if (fn & 1 == 1 || fn == sn) {
+                fr = nodeHash(c, fr);
+                sr = nodeHash(c, sr);
+                while (fn & 1 == 0 && fn != 0) {
+                    fn >>= 1;
+                    sn >>= 1;
+                }
+            } else {
+                sr = nodeHash(sr, c);
+            }
+            fn >>= 1;
+            sn >>= 1;
+        }
+
+        // Step 7.
+        return fr == firstRoot && sr == secondRoot && sn == 0;
+    }
+
+    /// @notice Whether `leafHash` is the leaf at `index` of the tree of `size` leaves with `root`.
+    function isIncluded(
+        uint64 index,
+        uint64 size,
+        bytes32 leafHash,
+        bytes32 root,
+        bytes32[] calldata proof
+    ) internal view returns (bool) {
+        // Steps 1 and 2.
+        if (index >= size) return false;
+        uint256 fn = index;
+        uint256 sn = size - 1;
+
+        // Steps 3 and 4.
+        bytes32 r = leafHash;
+        for (uint256 i = 0; i < proof.length; ++i) {
+            if (sn == 0) return false;
+            if (fn & 1 == 1 || fn == sn) {
+                r = nodeHash(proof[i], r);
+                while (fn & 1 == 0 && fn != 0) {
+                    fn >>= 1;
+                    sn >>= 1;
+                }
+            } else {
+                r = nodeHash(r, proof[i]);
+            }
+            fn >>= 1;
+            sn >>= 1;
+        }
+
+        // Step 5.
+        return sn == 0 && r == root;
+    }
+
+    /// @notice SHA-256(0x01 || left || right).
+    /// @dev Written past the free memory pointer without moving it: the 65 bytes are read at once.
+    /// If the precompile fails (out of gas) the transaction fails.
+    function nodeHash(bytes32 left, bytes32 right) internal view returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore8(buffer, 0x01)
+            mstore(add(buffer, 0x01), left)
+            mstore(add(buffer, 0x21), right)
+            if iszero(staticcall(gas(), 0x02, buffer, 0x41, 0x00, 0x20)) { revert(0, 0) }
+            hash := mload(0x00)
+        }
+    }
+}
