@@ -1,0 +1,115 @@
+"""``adtally attest``: one attestor at work, from public data and its own view of the chain."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from adtally.attestation.attestor import Attestor
+from adtally.attestation.follower import follow
+from adtally.attestation.requests import Answer
+from adtally.attestation.signing_record import SigningRecord
+from adtally.chain.connection import Chain
+from adtally.chain.deployment import Deployment
+from adtally.client.log_client import LogClient
+from adtally.commands.private_keys import new_key, read_key, write_key
+from adtally.errors import InvalidInput, NotAllowed
+from adtally.events.eip712 import escrow_domain
+from adtally.events.facts import ContractCode
+from adtally.events.signature import address_of
+from adtally.types import Address
+
+_RECORD_FILE = "signed.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class AttestOptions:
+    """Where an attestor gets its data, and where it keeps what it signed."""
+
+    service: str
+    rpc_url: str
+    deployment: Path
+    key_file: Path
+    data_dir: Path
+    interval_seconds: float
+
+
+class _ApiDesk:
+    """The operator's API as the attestor's desk."""
+
+    def __init__(self, log: LogClient) -> None:
+        self._log = log
+
+    async def attestation_requests(self, attestor: Address) -> list[dict[str, Any]]:
+        requests = await self._log.attestation_requests(f"0x{attestor.hex()}")
+        if not isinstance(requests, list):
+            raise InvalidInput(
+                "the list of attestation requests is malformed",
+                expected="a JSON list",
+                found=type(requests).__name__,
+            )
+        return requests
+
+    async def post_attestation(self, attestor: Address, answer: Answer) -> None:
+        document: dict[str, object] = {
+            "request": answer.request,
+            "attestor": f"0x{attestor.hex()}",
+        }
+        if answer.signature is not None:
+            document["signature"] = f"0x{answer.signature.hex()}"
+        else:
+            document["refusal"] = {"reason": answer.refusal or "no reason given"}
+        await self._log.post_attestation(document)
+
+
+def create_key(path: Path, console: Console) -> None:
+    """Make an attestor's key and tell its address, which the deployment names."""
+    key = new_key()
+    write_key(path, key)
+    console.print(f"0x{address_of(key).hex()}")
+
+
+async def attest(options: AttestOptions) -> None:
+    """Answer requests until cancelled.
+
+    Raises:
+        NotAllowed: the key is not of the deployment's attestor set.
+        ForeignChain: the node serves another chain.
+    """
+    deployment = Deployment.load(options.deployment)
+    key = read_key(options.key_file)
+    address = address_of(key)
+    if address not in deployment.attestors:
+        raise NotAllowed(
+            "this key belongs to none of the deployment's attestors",
+            field=str(options.key_file),
+            expected=", ".join(f"0x{each.hex()}" for each in deployment.attestors),
+            found=f"0x{address.hex()}",
+            action="use the key whose address was named at deployment",
+        )
+    chain = Chain(options.rpc_url, deployment.finality)
+    log = LogClient(options.service)
+    try:
+        await deployment.check(chain)
+        attestor = Attestor(
+            identity=deployment.log_identity,
+            escrow_domain=escrow_domain(deployment.chain_id, deployment.campaign_escrow.address),
+            contracts={
+                deployment.membership.address: ContractCode.MEMBERSHIP,
+                deployment.campaign_escrow.address: ContractCode.CAMPAIGN_ESCROW,
+            },
+            first_block=deployment.block_number,
+            private_key=key,
+            record=SigningRecord(options.data_dir / _RECORD_FILE),
+            log=log,
+            chain=chain,
+        )
+        logging.getLogger(__name__).info("attesting as 0x%s", address.hex())
+        await follow(_ApiDesk(log), attestor, address, interval_seconds=options.interval_seconds)
+    finally:
+        await log.close()
+        await chain.close()
