@@ -69,6 +69,7 @@ from adtally.types import (
     Rates,
     Statement,
 )
+from replay_vector import replay_vectors
 
 VECTORS = Path(__file__).resolve().parent.parent / "docs" / "spec" / "vectors"
 
@@ -781,6 +782,7 @@ BUILDERS: dict[str, Callable[[], dict[str, Any]]] = {
     "log.json": log_vectors,
     "money.json": money_vectors,
     "verdicts.json": verdict_vectors,
+    "replay.json": replay_vectors,
 }
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[3]
 SPEC = ROOT / "docs" / "spec"
+
+# For ``import make_vectors``: scripts/ is no package.
+sys.path.insert(0, str(ROOT / "scripts"))
 
 
 class Field(NamedTuple):
