@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from adtally.analytics.currencies import FxRate, parse_fx_rates
 from adtally.verification.rule_set import RuleSet
 
 
@@ -21,6 +22,8 @@ class Settings(BaseSettings):
         database_url: SQLAlchemy URL; default SQLite in ``data_dir``.
         clock: ``virtual`` stands still until ``POST /dev/clock`` moves it (demo, tests, replay).
         rules_file: JSON object overriding single rules (see ``RuleSet``).
+        fx_file: JSON list of dated exchange rates for reports, each ``{"base": "EUR", "quote":
+            "USD", "rate": "1.08", "day": "2026-11-01", "source": "ECB"}``.
         anchor_every_entries: anchor when this many entries are not anchored yet.
         anchor_every_seconds: anchor new entries at least this often.
         push_minimum_base_units: publishers are paid automatically from this amount on.
@@ -39,6 +42,7 @@ class Settings(BaseSettings):
     clock: Literal["system", "virtual"] = "system"
     virtual_start_ms: int = 0
     rules_file: Path | None = None
+    fx_file: Path | None = None
     anchor_every_entries: int = Field(10_000, ge=1)
     anchor_every_seconds: int = Field(600, ge=1)
     push_minimum_base_units: int = Field(1, ge=1)
@@ -74,3 +78,11 @@ class Settings(BaseSettings):
         if self.rules_file is None:
             return RuleSet()
         return RuleSet.with_overrides(self.rules_file.read_bytes())
+
+    def fx_rates(self) -> list[FxRate]:
+        """The exchange rates for reports; none without a file.
+
+        Raises:
+            InvalidInput: the file is not of the documented form.
+        """
+        return [] if self.fx_file is None else parse_fx_rates(self.fx_file.read_bytes())

@@ -77,7 +77,9 @@ class TransactionOut(BaseModel):
             effect_key=row.effect_key,
             state=row.state.value,
             attempts=len(row.attempts),
-            transaction_hash=None if row.transaction_hash is None else hex_text(row.transaction_hash),
+            transaction_hash=None
+            if row.transaction_hash is None
+            else hex_text(row.transaction_hash),
             block_number=row.block_number,
             gas_used=row.gas_used,
             error=row.error,

@@ -7,11 +7,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from adtally.analytics.reports import Reports
+from adtally.analytics.derive import Deriver
 from adtally.chain.deployment import Deployment
 from adtally.config import Settings
 from adtally.intake.clock import Clock
 from adtally.intake.sequencer import Sequencer
+from adtally.jobs.attestations import AttestationDesk
 from adtally.log.checkpoint import NoteSigner
 from adtally.storage.database import Database
 
@@ -25,8 +26,9 @@ class Service:
     clock: Clock
     sequencer: Sequencer
     database: Database
+    desk: AttestationDesk
     note_signer: NoteSigner
-    reports: Reports
+    deriver: Deriver
 
 
 def _service(request: Request) -> Service:

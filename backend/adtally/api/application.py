@@ -1,0 +1,60 @@
+"""The FastAPI application: routes, documentation, problem documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import APIRouter, FastAPI
+
+from adtally import __version__
+from adtally.api import (
+    attestations,
+    batches,
+    declarations,
+    log,
+    members,
+    operations,
+    problems,
+    reports,
+    statements,
+    virtual_clock,
+)
+
+DESCRIPTION = """
+Signed ad events in, provable money out.
+
+* **Publishers** `POST /v1/batches` and keep the signed receipt; what was not counted comes back
+  with a verdict per event.
+* **Advertisers** read `/v1/campaigns/{id}` and `/v1/campaigns/{id}/report`; every settled figure
+  equals a statement to the unit.
+* **Auditors and attestors** need nothing but `/v1/log/*`, `/v1/campaigns/*/statements` and the
+  chain: `adtally audit` re-derives every unit paid.
+
+Money is a decimal string of token base units. Errors are RFC 9457 problem documents that say what
+was expected, what was found and what to do.
+"""
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_application(lifespan: Lifespan, *, with_virtual_clock: bool) -> FastAPI:
+    """Put the routes together; ``lifespan`` sets ``app.state.service``."""
+    app = FastAPI(title="adtally", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    problems.install(app)
+    v1 = APIRouter(prefix="/v1", responses={"4XX": {"description": "a problem document"}})
+    for module in (
+        batches,
+        declarations,
+        members,
+        statements,
+        reports,
+        log,
+        attestations,
+        operations,
+    ):
+        v1.include_router(module.router)
+    app.include_router(v1)
+    if with_virtual_clock:
+        app.include_router(virtual_clock.router)
+    return app
