@@ -50,8 +50,8 @@ class LogMachine:
     Args:
         identity: what the log's signatures are bound to.
         escrow_domain: EIP-712 domain separator of the escrow, part of every line's leaf.
-        verify_signatures: False only for the operator's own recovery, whose bytes are protected
-            by CRC and by the signed checkpoint.
+        verify_signatures: False only while the operator replays its own log, whose bytes are
+            protected by CRC and by the checkpoints given out; ``require_signatures`` ends it.
     """
 
     def __init__(
@@ -70,6 +70,10 @@ class LogMachine:
         self._next_sequence: dict[int, int] = {}
         self._verify_signatures = verify_signatures
         self._open: _OpenBatch | None = None
+
+    def require_signatures(self) -> None:
+        """From now on verify every batch's signature."""
+        self._verify_signatures = True
 
     # Replay ------------------------------------------------------------------------------------
 

@@ -1,0 +1,219 @@
+"""Puts one service together: storage, log, chain, jobs, HTTP.
+
+Order of the start: refuse a foreign chain, migrate the control database, replay the log and
+compare it with every checkpoint that was given out, start the sequencer, enter what the chain has
+decided meanwhile, then serve.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from adtally.analytics.dataset import Dataset
+from adtally.analytics.derive import Deriver
+from adtally.api.application import create_application
+from adtally.api.service import Service
+from adtally.chain.connection import Chain
+from adtally.chain.contracts.campaign_escrow import CampaignEscrow
+from adtally.chain.contracts.event_log import EventLog
+from adtally.chain.contracts.membership import Membership
+from adtally.chain.deployment import Deployment
+from adtally.chain.effects import standard_effects
+from adtally.chain.outbox import Outbox
+from adtally.chain.watcher import Watcher
+from adtally.config import Settings
+from adtally.errors import ChainUnavailable, InvariantBroken
+from adtally.events.facts import RulesFacts
+from adtally.intake.clock import Clock, SystemClock, VirtualClock
+from adtally.intake.keys import OperatorKeys
+from adtally.intake.sequencer import Sequencer
+from adtally.jobs.attestations import AttestationDesk
+from adtally.jobs.context import JobContext
+from adtally.jobs.decisions import AnchorPolicy
+from adtally.jobs.requests import RequestBook
+from adtally.jobs.runner import JobRunner, standard_jobs
+from adtally.log.checkpoint import NoteSigner
+from adtally.log.store import LogStore
+from adtally.settlement.machine import LogMachine
+from adtally.storage.database import Database
+from adtally.storage.migrations import upgrade
+from adtally.storage.repositories.attestations import checkpoint_requests_above
+from adtally.storage.stores import SqlOutboxStore, SqlWatcherStore
+from adtally.types import Rates
+
+logger = logging.getLogger(__name__)
+
+
+def _open_clock(settings: Settings) -> Clock:
+    if settings.clock == "system":
+        return SystemClock()
+    return VirtualClock(settings.data_dir / "clock", settings.virtual_start_ms)
+
+
+def _open_sequencer(
+    settings: Settings, deployment: Deployment, clock: Clock, keys: OperatorKeys
+) -> Sequencer:
+    """Replay the log; the machine's own bytes are guarded by CRC and by the checkpoints."""
+    machine = LogMachine(
+        deployment.log_identity, deployment.escrow_domain, verify_signatures=False
+    )
+    sequencer = Sequencer(LogStore.open(settings.log_dir), machine, clock, keys.receipt)
+    sequencer.recover()
+    machine.require_signatures()
+    return sequencer
+
+
+async def _check_against_checkpoints(database: Database, sequencer: Sequencer) -> None:
+    """Every checkpoint that attestors were asked to sign must still be a prefix of the log."""
+    async with database.session() as session:
+        requests = await checkpoint_requests_above(session, 0)
+    for request in requests:
+        asked = request.checkpoint
+        if asked.tree_size > sequencer.tree.size:
+            raise InvariantBroken(
+                f"the log has {sequencer.tree.size} entries, but a checkpoint of "
+                f"{asked.tree_size} was given out: segments are missing, restore them"
+            )
+        if sequencer.tree.root(asked.tree_size) != asked.root_hash:
+            raise InvariantBroken(
+                f"the log's root at size {asked.tree_size} is not the one that was given out: "
+                "the segments have been changed, restore them"
+            )
+
+
+async def _enter_rules(settings: Settings, sequencer: Sequencer) -> None:
+    """The configured rules are the ones in force, and the log's first entry."""
+    rules_json = settings.rule_set().to_json()
+    in_force = sequencer.machine.rules
+    if in_force is None or in_force.to_json() != rules_json:
+        await sequencer.enter_facts(lambda at_ms: [RulesFacts(at_ms, rules_json)])
+
+
+def _job_context(
+    deployment: Deployment,
+    keys: OperatorKeys,
+    database: Database,
+    sequencer: Sequencer,
+    clock: Clock,
+    chain: Chain,
+) -> JobContext:
+    escrow = CampaignEscrow(chain, deployment.campaign_escrow.address)
+    event_log = EventLog(chain, deployment.event_log.address)
+    addresses = [contract.address for contract in deployment.contracts.values()]
+    return JobContext(
+        database=database,
+        sequencer=sequencer,
+        clock=clock,
+        chain=chain,
+        watcher=Watcher(
+            chain,
+            deployment.identity,
+            SqlWatcherStore(database),
+            addresses,
+            first_block=deployment.block_number,
+        ),
+        outbox=Outbox(
+            chain,
+            deployment.identity,
+            SqlOutboxStore(database),
+            keys.transaction,
+            standard_effects(event_log, escrow),
+        ),
+        membership=Membership(chain, deployment.membership.address),
+        event_log=event_log,
+        escrow=escrow,
+        requests=RequestBook(
+            deployment.log_identity, deployment.escrow_domain, deployment.attestor_set
+        ),
+        first_block=deployment.block_number,
+    )
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[Service]:
+    """A service with its jobs running; everything is closed on leaving.
+
+    Raises:
+        ForeignChain: the chain is not the one of the deployment file.
+        StorageCorrupt, InvariantBroken: the data directory must not be served.
+    """
+    deployment = Deployment.load(settings.deployment_path)
+    keys = OperatorKeys.load(settings.keys_dir)
+    async with AsyncExitStack() as stack:
+        chain = Chain(settings.rpc_url, deployment.finality)
+        stack.push_async_callback(chain.close)
+        try:
+            await deployment.check(chain)
+        except ChainUnavailable as error:
+            # Events are taken all the same; the watcher and the outbox check the chain's
+            # identity themselves before they read or write.
+            logger.warning("starting without the chain: %s", error)
+        database = Database(settings.sqlalchemy_url)
+        stack.push_async_callback(database.close)
+        await upgrade(database)
+        clock = _open_clock(settings)
+        sequencer = _open_sequencer(settings, deployment, clock, keys)
+        sequencer.start()
+        stack.push_async_callback(sequencer.stop)
+        await _check_against_checkpoints(database, sequencer)
+        await _enter_rules(settings, sequencer)
+        context = _job_context(deployment, keys, database, sequencer, clock, chain)
+        policy = AnchorPolicy(settings.anchor_every_entries, settings.anchor_every_seconds)
+        jobs = standard_jobs(
+            context,
+            policy,
+            deployment.escrow_domain,
+            push_minimum_base_units=settings.push_minimum_base_units,
+        )
+        runner = JobRunner(jobs, tick_seconds=settings.job_tick_seconds)
+        await runner.start()
+        stack.push_async_callback(runner.stop)
+        yield Service(
+            settings=settings,
+            deployment=deployment,
+            clock=clock,
+            sequencer=sequencer,
+            database=database,
+            desk=AttestationDesk(database, clock),
+            note_signer=NoteSigner(deployment.log_origin, keys.checkpoint),
+            deriver=_deriver(settings, deployment, sequencer),
+        )
+
+
+def _deriver(settings: Settings, deployment: Deployment, sequencer: Sequencer) -> Deriver:
+    campaigns = sequencer.machine.facts.campaigns
+
+    def rates(campaign: int, publisher: int) -> Rates:
+        return campaigns[campaign].orders[publisher].rates
+
+    dataset = Dataset(settings.parquet_dir, deployment.log_origin)
+    return Deriver(sequencer.store, dataset, rates)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The HTTP application; its service starts and stops with it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running_service(settings) as service:
+            app.state.service = service
+            yield
+
+    return create_application(lifespan, with_virtual_clock=settings.clock == "virtual")
+
+
+def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        access_log=False,
+        log_level="warning",
+    )
