@@ -86,6 +86,24 @@ class Function:
                 found=str(error),
             ) from None
 
+    def decode_arguments(self, data: bytes) -> tuple[Any, ...]:
+        """What ``encode`` was given.
+
+        Raises:
+            InvalidInput: call data of another function, or bytes that don't fit.
+        """
+        try:
+            if data[:4] != self.selector:
+                raise ValueError(f"selector 0x{data[:4].hex()}")
+            return decode(self._inputs, data[4:])
+        except (DecodingError, ValueError, OverflowError) as error:
+            raise InvalidInput(
+                f"not a call of {self.signature}",
+                field="data",
+                expected=f"selector 0x{self.selector.hex()} and its arguments",
+                found=str(error),
+            ) from None
+
     def decode(self, data: bytes) -> Any:
         """The result: a single value, or a tuple if there are several.
 

@@ -231,6 +231,10 @@ class Chain:
         """
         await self.rpc.request("eth_sendRawTransaction", _hex(raw))
 
+    async def knows_transaction(self, transaction: Hash) -> bool:
+        """Whether the node has the transaction, mined or waiting."""
+        return await self._ask("eth_getTransactionByHash", _hex(transaction)) is not None
+
     async def receipt(self, transaction: Hash) -> TransactionReceipt | None:
         """The receipt if the transaction is mined, else None."""
         answer = await self._ask("eth_getTransactionReceipt", _hex(transaction))

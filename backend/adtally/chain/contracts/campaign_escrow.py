@@ -210,7 +210,17 @@ class CampaignEscrow:
     async def campaign(self, campaign: int, at: BlockStamp | None = None) -> CampaignView:
         """Money and statements now. Raises ChainReverted (CampaignUnknown)."""
         row = await self._read(CAMPAIGN, at, campaign)
-        return CampaignView(*row[:7], StatementView(*row[7]), StatementView(*row[8]))
+        return CampaignView(
+            advertiser=row[0],
+            flight_end_seconds=row[1],
+            funded_base_units=row[2],
+            refunded_base_units=row[3],
+            claimed_base_units=row[4],
+            cuts_paid_base_units=row[5],
+            reserved_base_units=row[6],
+            latest=StatementView(*row[7]),
+            active=StatementView(*row[8]),
+        )
 
     async def order(self, campaign: int, publisher: int, at: BlockStamp | None = None) -> OrderView:
         """The publisher's order in the campaign; state NONE if there is none."""

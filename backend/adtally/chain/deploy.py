@@ -1,0 +1,252 @@
+"""Put one set of contracts on a chain.
+
+AccessManager -> Membership -> operator member -> attestor set -> EventLog -> CampaignEscrow ->
+mock dollars (local chains only) -> roles. Nothing refers to what comes later, so a deployment
+that breaks off leaves nothing behind but unused contracts; start again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from eth_abi import encode
+from eth_utils import keccak
+
+from adtally.chain.abi import Call, address_argument
+from adtally.chain.accounts import LOCAL_CHAIN_IDS
+from adtally.chain.compile import Artifact
+from adtally.chain.connection import Chain, TransactionReceipt
+from adtally.chain.contracts import campaign_escrow, membership
+from adtally.chain.contracts.access_manager import AccessManager, AccessRole
+from adtally.chain.contracts.membership import MEMBER_REGISTERED, Membership
+from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
+from adtally.chain.wallet import Wallet
+from adtally.errors import ChainUnavailable, InvalidInput
+from adtally.types import Address, Role
+
+MOCK_TOKENS = {"USDX": 6, "DAIX": 18}
+"""Symbol -> decimals."""
+
+_TEN_YEARS = 10 * 365 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class MemberKeys:
+    """A member's addresses; ``payout`` None means its account."""
+
+    account: Address
+    event_key: Address
+    payout: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """Holder of a role; its restricted calls must be announced ``delay_seconds`` ahead."""
+
+    account: Address
+    delay_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Officers:
+    """Who holds the roles; None means the deployer, without delay.
+
+    ``admin`` other than the deployer takes over the right to grant roles at the end.
+    """
+
+    admin: Address | None = None
+    registrar: Officer | None = None
+    pauser: Officer | None = None
+    treasurer: Officer | None = None
+
+
+async def deploy(
+    chain: Chain,
+    artifacts: Mapping[str, Artifact],
+    *,
+    deployer_key: bytes,
+    operator: MemberKeys,
+    attestors: Sequence[Address],
+    threshold: int,
+    officers: Officers | None = None,
+    first_campaign: int = 1,
+    kyc_expires_seconds: int | None = None,
+) -> Deployment:
+    """Deploy everything; the deployment is not saved to a file yet.
+
+    Args:
+        artifacts: from ``compile_contracts``.
+        operator: becomes member 1; its account submits transactions, its event key signs
+            receipts.
+        attestors: the set of log and campaigns; ``threshold`` of them must sign.
+        officers: holders of the roles; default: the deployer holds all.
+        kyc_expires_seconds: the operator's; default ten years from the chain's latest block.
+
+    Raises:
+        InvalidInput: threshold and attestors do not fit.
+        ChainReverted, ChainUnavailable: as they come; start again.
+    """
+    members = tuple(sorted(set(attestors)))
+    if len(members) != len(attestors) or not len(members) < 2 * threshold <= 2 * len(members):
+        raise InvalidInput(
+            "threshold and attestors do not fit",
+            field="threshold",
+            expected="distinct attestors, and a threshold over half of them and at most all",
+            found=f"{threshold} of {len(attestors)} ({len(members)} distinct)",
+        )
+    site = _Site(chain, artifacts, Wallet(chain, deployer_key))
+    latest = await chain.latest()
+    expires = kyc_expires_seconds or latest.timestamp_seconds + _TEN_YEARS
+    first, authority = await site.create("AccessManager", ["address"], [site.deployer])
+    manager = AccessManager(chain, authority.address)
+    _, registry = await site.create("Membership", ["address"], [_arg(manager)])
+    people = Membership(chain, registry.address)
+    await site.open_registry(manager, people)
+    operator_member = await site.register_operator(people, operator, expires)
+    attestor_set = await site.create_attestor_set(people, members, threshold)
+    _, log = await site.create(
+        "EventLog",
+        ["address", "uint32", "uint32", "uint64", "bytes32"],
+        [_arg(people), operator_member, attestor_set, 0, bytes(32)],
+    )
+    _, escrow = await site.create(
+        "CampaignEscrow",
+        ["address", "address", "address", "uint32"],
+        [_arg(manager), _arg(people), address_argument(log.address), first_campaign],
+    )
+    identity = await chain.identity()
+    tokens = await site.create_tokens() if identity.chain_id in LOCAL_CHAIN_IDS else {}
+    await site.hand_over(manager, escrow.address, officers or Officers())
+    return Deployment(
+        chain_id=identity.chain_id,
+        genesis_hash=identity.genesis_hash,
+        block_number=first.block_number,
+        access_manager=authority,
+        membership=registry,
+        event_log=log,
+        campaign_escrow=escrow,
+        operator_member=operator_member,
+        attestor_set=attestor_set,
+        threshold=threshold,
+        attestors=members,
+        receipt_signer=operator.event_key,
+        finality=chain.finality,
+        tokens=tokens,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """One deployment under way."""
+
+    chain: Chain
+    artifacts: Mapping[str, Artifact]
+    wallet: Wallet
+
+    @property
+    def deployer(self) -> str:
+        return address_argument(self.wallet.address)
+
+    async def create(
+        self, name: str, types: Sequence[str], arguments: Sequence[object]
+    ) -> tuple[TransactionReceipt, DeployedContract]:
+        code = self.artifacts[name].bytecode + encode(types, arguments)
+        receipt = await self.wallet.create(code)
+        assert receipt.contract is not None
+        runtime = await self.chain.code(receipt.contract)
+        if not runtime:
+            raise ChainUnavailable(
+                f"{name} is not on the chain although it was mined",
+                expected=f"code at 0x{receipt.contract.hex()}",
+                found="none (a reorg?)",
+                action="deploy again",
+            )
+        return receipt, DeployedContract(receipt.contract, keccak(runtime))
+
+    async def open_registry(self, manager: AccessManager, people: Membership) -> None:
+        """The deployer registers the operator, so it is registrar without delay for now."""
+        restricted = (membership.REGISTER, membership.SET_ROLES, membership.RENEW_KYC)
+        await self._send_all(
+            [
+                manager.target_function_role_call(people.address, restricted, AccessRole.REGISTRAR),
+                manager.grant_role_call(AccessRole.REGISTRAR, self.wallet.address, 0),
+            ]
+        )
+
+    async def register_operator(
+        self, people: Membership, operator: MemberKeys, expires_seconds: int
+    ) -> int:
+        receipt = await self.wallet.send(
+            people.register_call(
+                operator.account,
+                int(Role.OPERATOR),
+                kyc_reference=bytes(32),
+                kyc_expires_seconds=expires_seconds,
+                event_key=operator.event_key,
+                payout=operator.payout,
+            )
+        )
+        (registered,) = (log for log in receipt.logs if MEMBER_REGISTERED.matches(log))
+        return int(MEMBER_REGISTERED.decode(registered)["member"])
+
+    async def create_attestor_set(
+        self, people: Membership, attestors: Sequence[Address], threshold: int
+    ) -> int:
+        receipt = await self.wallet.send(people.create_attestor_set_call(attestors, threshold))
+        named = [log for log in receipt.logs if membership.ATTESTOR_SET_NAMED.matches(log)]
+        return membership.decode_attestor_set_named(named[0]).attestor_set
+
+    async def create_tokens(self) -> dict[str, DeployedToken]:
+        tokens = {}
+        for symbol, decimals in MOCK_TOKENS.items():
+            types, arguments = _token_arguments(self.artifacts["MockDollar"], symbol, decimals)
+            _, token = await self.create("MockDollar", types, arguments)
+            tokens[symbol] = DeployedToken(token.address, decimals)
+        return tokens
+
+    async def hand_over(self, manager: AccessManager, escrow: Address, officers: Officers) -> None:
+        """Give the roles to their holders; the deployer keeps what nobody else is named for."""
+        own = self.wallet.address
+        pausing = (campaign_escrow.PAUSE, campaign_escrow.UNPAUSE)
+        surplus = (campaign_escrow.RECOVER_SURPLUS,)
+        calls = [
+            manager.target_function_role_call(escrow, pausing, AccessRole.PAUSER),
+            manager.target_function_role_call(escrow, surplus, AccessRole.TREASURER),
+        ]
+        holders = {
+            AccessRole.REGISTRAR: officers.registrar,
+            AccessRole.PAUSER: officers.pauser,
+            AccessRole.TREASURER: officers.treasurer,
+        }
+        for role, officer in holders.items():
+            holder = officer or Officer(own)
+            calls.append(manager.label_role_call(role, role.name))
+            calls.append(manager.grant_role_call(role, holder.account, holder.delay_seconds))
+        if officers.registrar is not None and officers.registrar.account != own:
+            calls.append(manager.revoke_role_call(AccessRole.REGISTRAR, own))
+        if officers.admin is not None and officers.admin != own:
+            calls.append(manager.grant_role_call(AccessRole.ADMIN, officers.admin, 0))
+            calls.append(manager.renounce_role_call(AccessRole.ADMIN, own))
+        await self._send_all(calls)
+
+    async def _send_all(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            await self.wallet.send(call)
+
+
+def _token_arguments(
+    artifact: Artifact, symbol: str, decimals: int
+) -> tuple[list[str], list[object]]:
+    """What the mock's constructor asks for, by parameter name."""
+    known: dict[str, object] = {"decimals": decimals, "symbol": symbol, "name": f"Mock {symbol}"}
+    constructors = [entry for entry in artifact.abi if entry["type"] == "constructor"]
+    inputs: list[dict[str, str]] = constructors[0]["inputs"] if constructors else []
+    return (
+        [parameter["type"] for parameter in inputs],
+        [known[parameter["name"].strip("_")] for parameter in inputs],
+    )
+
+
+def _arg(contract: AccessManager | Membership) -> str:
+    return address_argument(contract.address)
