@@ -53,6 +53,16 @@ class StatementRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AttestorSetRow:
+    """A version of an attestor set; ``attestors`` ascending, ``threshold`` of them must sign."""
+
+    attestor_set: int
+    version: int
+    threshold: int
+    attestors: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NewRequest:
     """Something to ask an attestor set to sign; ``digest`` is its EIP-712 digest.
 

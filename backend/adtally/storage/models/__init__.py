@@ -1,6 +1,6 @@
 """Tables of the control database, one file a subject."""
 
-from adtally.storage.models.attestations import Attestation, AttestationRequest
+from adtally.storage.models.attestations import Attestation, AttestationRequest, AttestorSet
 from adtally.storage.models.base import Base
 from adtally.storage.models.blocks import ChainBlock, ChainLogRow
 from adtally.storage.models.ledger import Anchor, Cursor, Transfer
@@ -11,6 +11,7 @@ __all__ = [
     "Anchor",
     "Attestation",
     "AttestationRequest",
+    "AttestorSet",
     "Base",
     "ChainBlock",
     "ChainLogRow",

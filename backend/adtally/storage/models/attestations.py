@@ -9,6 +9,18 @@ from adtally.storage.column_types import RowId
 from adtally.storage.models.base import Base
 
 
+class AttestorSet(Base):
+    """A version of an attestor set, named on chain in a final block."""
+
+    __tablename__ = "attestor_sets"
+
+    attestor_set: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    threshold: Mapped[int] = mapped_column(BigInteger)
+    attestors: Mapped[bytes] = mapped_column(LargeBinary)
+    """The addresses back to back, 20 bytes each, ascending."""
+
+
 class AttestationRequest(Base):
     """One digest that an attestor set is asked to sign. Requests are numbered in the order of
     their tree sizes, so an attestor that works through them reads the log once.

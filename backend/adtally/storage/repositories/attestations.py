@@ -9,9 +9,47 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from adtally.errors import Conflict, NotFound
-from adtally.storage.models import Anchor, Attestation, AttestationRequest
-from adtally.storage.rows import AttestationRow, NewRequest, RequestKind, RequestRow
+from adtally.storage.models import Anchor, Attestation, AttestationRequest, AttestorSet
+from adtally.storage.rows import (
+    AttestationRow,
+    AttestorSetRow,
+    NewRequest,
+    RequestKind,
+    RequestRow,
+)
 from adtally.types import Address, Checkpoint
+
+_ADDRESS_SIZE = 20
+
+
+async def add_attestor_set(session: AsyncSession, row: AttestorSetRow) -> None:
+    """Post a version of a set, as named in a final block."""
+    session.add(
+        AttestorSet(
+            attestor_set=row.attestor_set,
+            version=row.version,
+            threshold=row.threshold,
+            attestors=b"".join(sorted(row.attestors)),
+        )
+    )
+    await session.flush()
+
+
+async def current_attestor_sets(session: AsyncSession) -> dict[int, AttestorSetRow]:
+    """The newest version of every set, by set."""
+    query = select(AttestorSet).order_by(AttestorSet.attestor_set, AttestorSet.version)
+    return {
+        model.attestor_set: AttestorSetRow(
+            model.attestor_set,
+            model.version,
+            model.threshold,
+            tuple(
+                model.attestors[at : at + _ADDRESS_SIZE]
+                for at in range(0, len(model.attestors), _ADDRESS_SIZE)
+            ),
+        )
+        for model in await session.scalars(query)
+    }
 
 
 async def add_request(session: AsyncSession, new: NewRequest) -> RequestRow:

@@ -28,6 +28,7 @@ def downgrade() -> None:
         "anchors",
         "attestations",
         "attestation_requests",
+        "attestor_sets",
         "statement_lines",
         "statements",
         "outbox_attempts",
@@ -161,6 +162,14 @@ def _create_statements() -> None:
 
 
 def _create_attestations() -> None:
+    op.create_table(
+        "attestor_sets",
+        _big("attestor_set"),
+        _big("version"),
+        _big("threshold"),
+        _bytes("attestors"),
+        sa.PrimaryKeyConstraint("attestor_set", "version", name="pk_attestor_sets"),
+    )
     op.create_table(
         "attestation_requests",
         sa.Column("id", _row_id(), autoincrement=True, nullable=False),

@@ -1,0 +1,205 @@
+"""Keeps the books: posts what final blocks say about anchors, attestors, statements and money."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from adtally.chain.abi import Event, address_result
+from adtally.chain.contracts import campaign_escrow, event_log, membership
+from adtally.errors import InvariantBroken
+from adtally.jobs.context import JobContext
+from adtally.storage.repositories import attestations, ledger, statements
+from adtally.storage.rows import (
+    AnchorRow,
+    AttestorSetRow,
+    Settlement,
+    TransferKind,
+    TransferRow,
+)
+from adtally.types import Address, ChainLog
+
+logger = logging.getLogger(__name__)
+
+CURSOR = "books"
+
+FUNDED = Event(
+    "Funded(uint32 indexed campaign,address indexed from,uint128 amount,uint128 fundedTotal)"
+)
+
+_Post = Callable[[AsyncSession, ChainLog], Awaitable[None]]
+
+
+class BooksJob:
+    """One round posts every final block since the last round.
+
+    A range's postings and the cursor behind it are one transaction, so each chain log is posted
+    exactly once, wherever a round is killed.
+    """
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+        self._campaigns: dict[int, tuple[int, Address]] = {}
+        log, escrow = context.event_log.address, context.escrow.address
+        self._posts: dict[tuple[Address, bytes], _Post] = {
+            (context.membership.address, membership.ATTESTOR_SET_NAMED.topic): self._set_named,
+            (log, event_log.ANCHORED.topic): self._anchored,
+            (escrow, campaign_escrow.STATEMENT_SUBMITTED.topic): self._settled,
+            (escrow, FUNDED.topic): self._funded,
+            (escrow, campaign_escrow.CLAIMED.topic): self._claimed,
+            (escrow, campaign_escrow.CUT_PAID.topic): self._cut_paid,
+            (escrow, campaign_escrow.REFUNDED.topic): self._refunded,
+            (escrow, campaign_escrow.CLAIM_SKIPPED.topic): self._skipped,
+        }
+
+    async def run(self) -> None:
+        """Raises ChainUnavailable or Reorged when the chain can't be read now.
+
+        Raises:
+            InvariantBroken: the chain has a statement that was not drafted here.
+        """
+        while await self._post_range():
+            pass
+
+    async def _post_range(self) -> bool:
+        async with self._context.database.session() as session:
+            cursor = await ledger.get_cursor(session, CURSOR)
+        after, after_hash = (self._context.first_block - 1, None) if cursor is None else cursor
+        blocks = await self._context.watcher.final_range(after, after_hash)
+        if blocks is None:
+            return False
+        known = [log for log in blocks.logs if (log.address, _topic(log)) in self._posts]
+        # The network is asked before the transaction begins, never inside.
+        for log in known:
+            await self._learn_campaign(log)
+        async with self._context.database.transaction() as session:
+            for log in known:
+                await self._posts[(log.address, _topic(log))](session, log)
+            await ledger.set_cursor(session, CURSOR, blocks.last.number, blocks.last.hash)
+        return True
+
+    async def _learn_campaign(self, log: ChainLog) -> None:
+        """Remember advertiser and token of a campaign that a log of the escrow is about."""
+        if log.address != self._context.escrow.address:
+            return
+        campaign = int.from_bytes(log.topics[1], "big")
+        if campaign not in self._campaigns:
+            view = await self._context.escrow.campaign(campaign)
+            terms = await self._context.escrow.terms(campaign)
+            self._campaigns[campaign] = (view.advertiser, terms.token)
+
+    # One posting for each kind of log ----------------------------------------------------------
+
+    async def _set_named(self, session: AsyncSession, log: ChainLog) -> None:
+        named = membership.decode_attestor_set_named(log)
+        await attestations.add_attestor_set(
+            session,
+            AttestorSetRow(named.attestor_set, named.version, named.threshold, named.attestors),
+        )
+
+    async def _anchored(self, session: AsyncSession, log: ChainLog) -> None:
+        anchored = event_log.decode_anchored(log)
+        await ledger.add_anchor(
+            session,
+            AnchorRow(
+                anchored.checkpoint,
+                anchored.number,
+                log.transaction_hash,
+                log.block_number,
+                log.block_hash,
+            ),
+        )
+
+    async def _settled(self, session: AsyncSession, log: ChainLog) -> None:
+        submitted = campaign_escrow.decode_statement_submitted(log)
+        found = submitted.statement
+        row = await statements.find_statement(session, found.campaign, found.sequence)
+        if row is None or row.statement != found:
+            drafted = "none" if row is None else str(row.statement)
+            raise InvariantBroken(
+                f"block {log.block_number} settles a statement that was not drafted here: "
+                f"{found}; drafted: {drafted}"
+            )
+        await statements.set_settlement(
+            session,
+            found.campaign,
+            found.sequence,
+            Settlement(
+                log.transaction_hash,
+                log.block_number,
+                log.block_hash,
+                submitted.activates_at_seconds,
+            ),
+        )
+
+    async def _funded(self, session: AsyncSession, log: ChainLog) -> None:
+        values = FUNDED.decode(log)
+        advertiser, _ = self._campaigns[values["campaign"]]
+        party, amount = address_result(values["from"]), values["amount"]
+        await self._transfer(
+            session,
+            log,
+            TransferKind.DEPOSIT,
+            (values["campaign"], advertiser, party, amount, values["fundedTotal"]),
+        )
+
+    async def _claimed(self, session: AsyncSession, log: ChainLog) -> None:
+        paid = campaign_escrow.decode_claimed(log)
+        amounts = (paid.amount_base_units, paid.paid_total_base_units)
+        about = (paid.campaign, paid.publisher, paid.payout, *amounts)
+        await self._transfer(session, log, TransferKind.CLAIM, about)
+
+    async def _cut_paid(self, session: AsyncSession, log: ChainLog) -> None:
+        paid = campaign_escrow.decode_cut_paid(log)
+        amounts = (paid.amount_base_units, paid.paid_total_base_units)
+        about = (paid.campaign, paid.member, paid.payout, *amounts)
+        await self._transfer(session, log, TransferKind.CUT, about)
+
+    async def _refunded(self, session: AsyncSession, log: ChainLog) -> None:
+        paid = campaign_escrow.decode_refunded(log)
+        advertiser, _ = self._campaigns[paid.campaign]
+        amounts = (paid.amount_base_units, paid.refunded_total_base_units)
+        about = (paid.campaign, advertiser, paid.to, *amounts)
+        await self._transfer(session, log, TransferKind.REFUND, about)
+
+    async def _skipped(self, _session: AsyncSession, log: ChainLog) -> None:
+        skipped = campaign_escrow.decode_claim_skipped(log)
+        logger.warning(
+            "a claim of publisher %d in campaign %d was skipped in block %d: 0x%s",
+            skipped.publisher,
+            skipped.campaign,
+            log.block_number,
+            skipped.reason.hex(),
+        )
+
+    async def _transfer(
+        self,
+        session: AsyncSession,
+        log: ChainLog,
+        kind: TransferKind,
+        about: tuple[int, int, Address, int, int],
+    ) -> None:
+        campaign, member, party, amount, total = about
+        _, token = self._campaigns[campaign]
+        await ledger.add_transfer(
+            session,
+            TransferRow(
+                kind=kind,
+                campaign=campaign,
+                member=member,
+                party=party,
+                token=token,
+                amount_base_units=amount,
+                total_base_units=total,
+                transaction_hash=log.transaction_hash,
+                block_number=log.block_number,
+                block_hash=log.block_hash,
+                log_index=log.log_index,
+            ),
+        )
+
+
+def _topic(log: ChainLog) -> bytes:
+    return log.topics[0] if log.topics else b""

@@ -1,0 +1,152 @@
+"""When to anchor and when to settle: pure functions of what is known, the clock included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from adtally.storage.rows import DraftReason
+from adtally.types import Counts, GoalType, Terms
+
+
+class AnchorReason(Enum):
+    """Why a checkpoint is due."""
+
+    ENTRIES = "entries"
+    TIME = "time"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorPolicy:
+    """How often to anchor.
+
+    Attributes:
+        every_entries: at the latest after this many new entries.
+        every_seconds: at the latest this long after the first new entry.
+        margin_seconds: this long before a receipt's deadline at the latest; time for attestors
+            to sign and for the transaction to be mined. At most half of the promise is used.
+    """
+
+    every_entries: int = 10_000
+    every_seconds: int = 60
+    margin_seconds: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntries:
+    """Entries after the last checkpoint that attestors were asked to sign.
+
+    ``oldest_at_ms`` is the received-at of the first of them; its receipt promises an anchor
+    ``promise_seconds`` later.
+    """
+
+    count: int
+    oldest_at_ms: int
+    promise_seconds: int
+
+
+def anchor_reason(new: NewEntries, policy: AnchorPolicy, now_ms: int) -> AnchorReason | None:
+    """Why a checkpoint is due now, None if it isn't. Without new entries none ever is."""
+    if new.count <= 0:
+        return None
+    margin_seconds = min(policy.margin_seconds, new.promise_seconds // 2)
+    if now_ms >= new.oldest_at_ms + (new.promise_seconds - margin_seconds) * 1000:
+        return AnchorReason.DEADLINE
+    if new.count >= policy.every_entries:
+        return AnchorReason.ENTRIES
+    if now_ms >= new.oldest_at_ms + policy.every_seconds * 1000:
+        return AnchorReason.TIME
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCheckpoint:
+    """The newest checkpoint that attestors were asked for and that is not anchored yet."""
+
+    asked_at_ms: int
+    refusals: int
+    attestors: int
+    threshold: int
+
+
+def may_ask_beyond(asked: AskedCheckpoint | None, policy: AnchorPolicy, now_ms: int) -> bool:
+    """Whether to ask for a further checkpoint while one is on its way.
+
+    One at a time is enough, unless that one can't get its quorum any more or takes longer than
+    the usual time between anchors. So a chain that is down for a day leaves one request behind,
+    not a thousand.
+    """
+    if asked is None:
+        return True
+    if asked.attestors - asked.refusals < asked.threshold:
+        return True
+    return now_ms >= asked.asked_at_ms + policy.every_seconds * 1000
+
+
+def goal_count(goal: GoalType, counts: Counts) -> int:
+    """The count that the goal is about; 0 without a goal."""
+    match goal:
+        case GoalType.NONE:
+            return 0
+        case GoalType.IMPRESSIONS:
+            return counts.impressions
+        case GoalType.VIEWABLES:
+            return counts.viewables
+        case GoalType.CLICKS:
+            return counts.clicks
+        case GoalType.CONVERSIONS:
+            return counts.conversions
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A campaign's cumulative lines and counts."""
+
+    lines_total_base_units: int = 0
+    counts: Counts = field(default_factory=Counts)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignProgress:
+    """What decides whether a campaign gets its next statement.
+
+    Attributes:
+        terms: as written into the escrow.
+        funded_base_units: all deposits so far.
+        accrued: at the log's present size.
+        stated: in the last drafted statement, zero before the first.
+        may_be_final: the log shows that no further event of the campaign can count.
+        is_closed: the last drafted statement is final.
+        is_waiting: the last drafted statement is not active on chain yet; the escrow takes one
+            at a time.
+    """
+
+    terms: Terms
+    funded_base_units: int
+    accrued: Totals
+    stated: Totals
+    may_be_final: bool
+    is_closed: bool
+    is_waiting: bool
+
+
+def draft_reason(campaign: CampaignProgress) -> DraftReason | None:
+    """Why the campaign's next statement is due now, None if it isn't.
+
+    The final statement is due for every campaign that was ever funded, also if it owes nothing:
+    it opens the refund.
+    """
+    if campaign.is_closed or campaign.is_waiting or campaign.funded_base_units == 0:
+        return None
+    if campaign.may_be_final:
+        return DraftReason.FINAL
+    terms = campaign.terms
+    unsettled = campaign.accrued.lines_total_base_units - campaign.stated.lines_total_base_units
+    if 0 < terms.settle_threshold_base_units <= unsettled:
+        return DraftReason.THRESHOLD
+    reached = goal_count(terms.goal_type, campaign.accrued.counts)
+    stated = goal_count(terms.goal_type, campaign.stated.counts)
+    if terms.goal_type is not GoalType.NONE and 0 < terms.goal_count <= reached - stated:
+        return DraftReason.GOAL
+    return None

@@ -1,0 +1,160 @@
+"""Holds books and chain together, to the unit, at one final block; stops on any difference."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adtally.chain.contracts.token import Token
+from adtally.errors import InvariantBroken
+from adtally.jobs.books import CURSOR, BooksJob
+from adtally.jobs.context import JobContext
+from adtally.jobs.facts import CURSOR as FACTS_CURSOR
+from adtally.jobs.reconciliation import (
+    CampaignAccount,
+    Difference,
+    TokenAccount,
+    campaign_differences,
+    paid_by_member,
+    token_differences,
+)
+from adtally.storage.repositories import ledger, statements
+from adtally.storage.rows import StatementRow, TransferKind, TransferRow
+from adtally.types import Address, BlockStamp
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What a round compared: at which block, how many campaigns and tokens, and any surplus.
+
+    ``surplus_base_units``: by token, what the escrow holds above all it owes.
+    """
+
+    block: BlockStamp
+    campaigns: int
+    tokens: int
+    surplus_base_units: dict[Address, int]
+
+
+class ReconcileJob:
+    """One round posts the books up to a final block and compares everything at that block."""
+
+    def __init__(self, context: JobContext, books: BooksJob) -> None:
+        self._context = context
+        self._books = books
+        self.last: Reconciliation | None = None
+        """The newest successful comparison of this process."""
+
+    async def run(self) -> None:
+        """Compare now, if there is a final block later than the one compared last.
+
+        Raises:
+            ChainUnavailable, Reorged: the chain can't be read now.
+            InvariantBroken: a difference; every number has been logged.
+        """
+        await self._books.run()
+        async with self._context.database.session() as session:
+            cursor = await ledger.get_cursor(session, CURSOR)
+            transfers = await ledger.list_transfers(session)
+            rows = await statements.list_statements(session)
+        if cursor is None or (self.last is not None and self.last.block.hash == cursor[1]):
+            return
+        block = await self._context.chain.block(cursor[0])
+        if block is None or block.hash != cursor[1]:
+            # The books' next round says what has happened to a block that was final.
+            return
+        by_campaign: defaultdict[int, list[TransferRow]] = defaultdict(list)
+        for transfer in transfers:
+            by_campaign[transfer.campaign].append(transfer)
+        settled = {row.statement.campaign: row for row in rows if row.settlement is not None}
+        differences: list[Difference] = []
+        for campaign in sorted({*by_campaign, *settled}):
+            account = await self._account(
+                campaign, by_campaign[campaign], settled.get(campaign), block
+            )
+            differences += campaign_differences(account)
+        tokens = await self._tokens(transfers, block)
+        differences += token_differences(tokens, transfers)
+        if differences:
+            _stop(block, differences)
+        self.last = self._result(block, len(by_campaign), tokens)
+
+    async def _account(
+        self,
+        campaign: int,
+        transfers: Sequence[TransferRow],
+        latest: StatementRow | None,
+        block: BlockStamp,
+    ) -> CampaignAccount:
+        escrow = self._context.escrow
+        view = await escrow.campaign(campaign, block)
+        terms = await escrow.terms(campaign, block)
+        paid = paid_by_member(transfers, TransferKind.CLAIM)
+        orders_paid = {
+            publisher: (await escrow.order(campaign, publisher, block)).paid_base_units
+            for publisher in paid
+        }
+        async with self._context.database.session() as session:
+            lines = await statements.list_lines(session, campaign, view.active.sequence)
+        return CampaignAccount(
+            campaign=campaign,
+            cuts=terms.cuts,
+            transfers=transfers,
+            latest=latest,
+            active_lines=lines,
+            view=view,
+            orders_paid=orders_paid,
+            logged_funded_base_units=await self._logged_funded(campaign, block),
+        )
+
+    async def _logged_funded(self, campaign: int, block: BlockStamp) -> int | None:
+        """Deposits as the log has them, if it has looked through exactly these blocks."""
+        async with self._context.database.session() as session:
+            cursor = await ledger.get_cursor(session, FACTS_CURSOR)
+        if cursor is None or cursor != (block.number, block.hash):
+            return None
+        facts = self._context.sequencer.machine.facts
+        known = facts.campaigns.get(campaign)
+        if known is None or facts.last_block is None or facts.last_block > block.number:
+            return None
+        return known.funded_base_units
+
+    async def _tokens(
+        self, transfers: Sequence[TransferRow], block: BlockStamp
+    ) -> list[TokenAccount]:
+        escrow = self._context.escrow
+        return [
+            TokenAccount(
+                token,
+                await Token(self._context.chain, token).balance_of(escrow.address, block),
+                await escrow.liabilities(token, block),
+            )
+            for token in sorted({transfer.token for transfer in transfers})
+        ]
+
+    def _result(
+        self, block: BlockStamp, campaigns: int, tokens: Sequence[TokenAccount]
+    ) -> Reconciliation:
+        surplus = {
+            account.token: account.balance_base_units - account.liabilities_base_units
+            for account in tokens
+        }
+        for token, amount in surplus.items():
+            if amount:
+                logger.warning(
+                    "the escrow holds %d base units of 0x%s too much", amount, token.hex()
+                )
+        return Reconciliation(block, campaigns, len(tokens), surplus)
+
+
+def _stop(block: BlockStamp, differences: Sequence[Difference]) -> None:
+    for difference in differences:
+        logger.critical("books and chain differ at block %d: %s", block.number, difference)
+    raise InvariantBroken(
+        f"books and chain differ at block {block.number} 0x{block.hash.hex()}: "
+        + "; ".join(str(difference) for difference in differences)
+    )

@@ -1,0 +1,185 @@
+"""Compares books with chain, to the unit. Pure: what was read comes in as arguments."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from adtally.chain.contracts.campaign_escrow import CampaignView
+from adtally.settlement.rates import reserve_base_units
+from adtally.storage.rows import StatementRow, TransferKind, TransferRow
+from adtally.types import Address, Cut, Line
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure that is not the same on both sides, or breaks its bound."""
+
+    subject: str
+    figure: str
+    books: object
+    chain: object
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.figure}: books {self.books}, chain {self.chain}"
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignAccount:
+    """A campaign as the books have it and as the chain has it, both at the same final block.
+
+    Attributes:
+        latest: the newest statement whose submission the books have posted.
+        active_lines: lines of the statement that is active on chain, empty without one.
+        orders_paid: what the chain says each publisher was paid, for those in ``transfers``.
+        logged_funded_base_units: deposits according to the log's facts; None if the facts don't
+            reach this block.
+    """
+
+    campaign: int
+    cuts: tuple[Cut, ...]
+    transfers: Sequence[TransferRow]
+    latest: StatementRow | None
+    active_lines: Sequence[Line]
+    view: CampaignView
+    orders_paid: Mapping[int, int]
+    logged_funded_base_units: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAccount:
+    """A token's standing on chain: what the escrow holds, and what it says it owes."""
+
+    token: Address
+    balance_base_units: int
+    liabilities_base_units: int
+
+
+def campaign_differences(account: CampaignAccount) -> list[Difference]:
+    """What does not agree in one campaign; empty if all is well."""
+    return [
+        *_money(account),
+        *_payees(account),
+        *_statement(account),
+        *_bounds(account),
+    ]
+
+
+def token_differences(
+    tokens: Sequence[TokenAccount], transfers: Sequence[TransferRow]
+) -> list[Difference]:
+    """What does not agree per token over all campaigns.
+
+    A balance above the liabilities is no difference: anyone can send tokens to the escrow.
+    """
+    owed = owed_by_token(transfers)
+    found = []
+    for account in tokens:
+        subject, books = f"token 0x{account.token.hex()}", owed.get(account.token, 0)
+        if account.liabilities_base_units != books:
+            found.append(Difference(subject, "liabilities", books, account.liabilities_base_units))
+        if account.balance_base_units < books:
+            found.append(Difference(subject, "balance is under", books, account.balance_base_units))
+    return found
+
+
+def owed_by_token(transfers: Sequence[TransferRow]) -> dict[Address, int]:
+    """Deposits minus everything paid out, by token."""
+    owed: defaultdict[Address, int] = defaultdict(int)
+    for row in transfers:
+        sign = 1 if row.kind is TransferKind.DEPOSIT else -1
+        owed[row.token] += sign * row.amount_base_units
+    return dict(owed)
+
+
+def _sum(account: CampaignAccount, kind: TransferKind) -> int:
+    return sum(row.amount_base_units for row in account.transfers if row.kind is kind)
+
+
+def _money(account: CampaignAccount) -> Iterator[Difference]:
+    subject, view = f"campaign {account.campaign}", account.view
+    pairs = (
+        ("funded", TransferKind.DEPOSIT, view.funded_base_units),
+        ("claimed", TransferKind.CLAIM, view.claimed_base_units),
+        ("cuts paid", TransferKind.CUT, view.cuts_paid_base_units),
+        ("refunded", TransferKind.REFUND, view.refunded_base_units),
+    )
+    for figure, kind, chain in pairs:
+        if (books := _sum(account, kind)) != chain:
+            yield Difference(subject, figure, books, chain)
+        announced = [row.total_base_units for row in account.transfers if row.kind is kind]
+        # Claims and cuts announce a total for each payee, the others one for the campaign.
+        whole = kind in (TransferKind.DEPOSIT, TransferKind.REFUND)
+        if whole and announced and announced[-1] != chain:
+            yield Difference(subject, f"{figure}, as announced", announced[-1], chain)
+    logged = account.logged_funded_base_units
+    if logged is not None and logged != view.funded_base_units:
+        yield Difference(subject, "funded, as logged", logged, view.funded_base_units)
+
+
+def _payees(account: CampaignAccount) -> Iterator[Difference]:
+    subject = f"campaign {account.campaign}"
+    paid = paid_by_member(account.transfers, TransferKind.CLAIM)
+    lines = {line.publisher: line.amount_base_units for line in account.active_lines}
+    for publisher, books in paid.items():
+        chain = account.orders_paid.get(publisher)
+        if chain != books:
+            yield Difference(subject, f"paid to publisher {publisher}", books, chain)
+        if books > lines.get(publisher, 0):
+            line = lines.get(publisher, 0)
+            yield Difference(
+                subject, f"paid to publisher {publisher} over its line", f"line {line}", books
+            )
+
+
+def _statement(account: CampaignAccount) -> Iterator[Difference]:
+    subject, found = f"campaign {account.campaign}", account.view.latest
+    if account.latest is None:
+        if found.sequence:
+            yield Difference(subject, "latest statement", None, found.sequence)
+        return
+    statement, settlement = account.latest.statement, account.latest.settlement
+    pairs = (
+        ("sequence", statement.sequence, found.sequence),
+        ("tree size", statement.tree_size, found.tree_size),
+        ("lines total", statement.lines_total_base_units, found.lines_total_base_units),
+        ("lines root", statement.lines_root.hex(), found.lines_root.hex()),
+        ("is final", statement.is_final, found.is_final),
+        (
+            "activates at",
+            None if settlement is None else settlement.activates_at_seconds,
+            found.activates_at_seconds,
+        ),
+        (
+            "reserved",
+            reserve_base_units(statement.lines_total_base_units, account.cuts),
+            account.view.reserved_base_units,
+        ),
+    )
+    for figure, books, chain in pairs:
+        if books != chain:
+            yield Difference(subject, f"latest statement, {figure}", books, chain)
+
+
+def _bounds(account: CampaignAccount) -> Iterator[Difference]:
+    subject, view = f"campaign {account.campaign}", account.view
+    left = view.funded_base_units - view.refunded_base_units
+    if view.reserved_base_units > left:
+        yield Difference(subject, "reserved is over what is left", left, view.reserved_base_units)
+    out = view.claimed_base_units + view.cuts_paid_base_units
+    if out > view.reserved_base_units:
+        yield Difference(subject, "paid is over what is reserved", view.reserved_base_units, out)
+    total = sum(line.amount_base_units for line in account.active_lines)
+    if total != view.active.lines_total_base_units:
+        active = view.active.lines_total_base_units
+        yield Difference(subject, "sum of the active statement's lines", total, active)
+
+
+def paid_by_member(transfers: Sequence[TransferRow], kind: TransferKind) -> dict[int, int]:
+    """Sum of one kind of transfer, by member."""
+    totals: defaultdict[int, int] = defaultdict(int)
+    for row in transfers:
+        if row.kind is kind:
+            totals[row.member] += row.amount_base_units
+    return dict(totals)
