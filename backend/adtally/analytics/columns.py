@@ -1,0 +1,222 @@
+"""Log entries as columns: one row per record, parsed whole arrays at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adtally.analytics.arrow import Array, Table, pa
+from adtally.errors import InvalidInput, StorageCorrupt
+from adtally.events.batch import ENVELOPE_KIND, Envelope
+from adtally.events.record import RECORD_KIND, RECORD_SIZE, DeviceClass, EventType
+from adtally.events.verdict import Verdict
+from adtally.settlement.rates import event_amount_milli
+from adtally.types import Rates
+
+RatesOf = Callable[[int, int], Rates]
+"""Rates of the order of (campaign, publisher); asked only where an event was accepted."""
+
+_RECORD = np.dtype(
+    [
+        ("kind", "u1"),
+        ("type", "u1"),
+        ("flags", "u1"),
+        ("verdict", "u1"),
+        ("campaign", ">u4"),
+        ("publisher", ">u4"),
+        ("placement", ">u4"),
+        ("creative", ">u4"),
+        ("event_id", "V16"),
+        ("parent_id", "V16"),
+        ("occurred_at", "u1", (6,)),
+        ("country", ">u2"),
+        ("device", "u1"),
+        ("user_agent_class", "u1"),
+        ("network_class", "u1"),
+        ("reserved", "u1"),
+        ("subject", "V16"),
+        ("context", "V20"),
+        ("value_minor_units", ">u8"),
+        ("currency", ">u2"),
+        ("padding", "u2"),
+    ]
+)
+assert _RECORD.itemsize == RECORD_SIZE
+
+AMOUNT = pa.decimal128(38, 0)
+"""Milli base units of tokens with 18 decimals outgrow 64 bits."""
+
+SCHEMA = pa.schema(
+    [
+        ("leaf_index", pa.uint64()),
+        ("member", pa.uint32()),
+        ("received_at_ms", pa.int64()),
+        ("type", pa.uint8()),
+        ("verdict", pa.uint8()),
+        ("campaign", pa.uint32()),
+        ("publisher", pa.uint32()),
+        ("placement", pa.uint32()),
+        ("creative", pa.uint32()),
+        ("event_id", pa.binary(16)),
+        ("parent_id", pa.binary(16)),
+        ("occurred_at_ms", pa.int64()),
+        ("country", pa.string()),
+        ("device", pa.uint8()),
+        ("user_agent_class", pa.uint8()),
+        ("network_class", pa.uint8()),
+        ("subject", pa.binary(16)),
+        ("context", pa.binary(20)),
+        ("value_minor_units", pa.uint64()),
+        ("currency", pa.uint16()),
+        ("amount_milli", AMOUNT),
+    ]
+)
+"""One row per record. ``member`` sent it; codes are those of ``adtally.events``;
+``amount_milli`` is what it costs in thousandths of a base unit, 0 unless accepted."""
+
+_AMOUNTS_PER_ORDER = 1 + len(EventType)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedBatch:
+    """An envelope at its leaf index, and the records behind it."""
+
+    first_index: int
+    envelope: Envelope
+    records: list[bytes]
+
+
+def split_batches(first_index: int, entries: Sequence[bytes]) -> tuple[list[LoggedBatch], int]:
+    """The whole batches in a run of entries that starts at a batch or facts entry.
+
+    Returns:
+        The batches, and how many entries they and the facts between them are: a batch whose
+        records are not all there is left for the next run.
+
+    Raises:
+        StorageCorrupt: a record stands outside a batch, or an envelope does not parse.
+    """
+    batches = []
+    at = 0
+    while at < len(entries):
+        kind = entries[at][0] if entries[at] else -1
+        if kind == RECORD_KIND:
+            raise _corrupt(first_index + at, "an envelope or facts", "a record outside a batch")
+        if kind == ENVELOPE_KIND:
+            envelope = _envelope(first_index + at, entries[at])
+            end = at + 1 + envelope.count
+            if end > len(entries):
+                break
+            batches.append(LoggedBatch(first_index + at, envelope, list(entries[at + 1 : end])))
+            at = end
+        else:
+            at += 1
+    return batches, at
+
+
+def _envelope(index: int, entry: bytes) -> Envelope:
+    try:
+        return Envelope.from_entry(entry)
+    except InvalidInput as error:
+        raise _corrupt(index, "an envelope", str(error)) from error
+
+
+def records_table(batches: Sequence[LoggedBatch], rates: RatesOf) -> Table:
+    """The batches' records as a table of ``SCHEMA``.
+
+    Raises:
+        StorageCorrupt: an entry is no record, or holds a code that no record has.
+    """
+    for batch in batches:
+        if any(len(record) != RECORD_SIZE for record in batch.records):
+            raise _corrupt(batch.first_index, f"{batch.envelope.count} records behind it", "others")
+    counts = [len(batch.records) for batch in batches]
+    rows = np.frombuffer(b"".join(b"".join(batch.records) for batch in batches), dtype=_RECORD)
+    indices = np.concatenate(
+        [np.zeros(0, np.uint64)]
+        + [
+            np.arange(batch.first_index + 1, batch.first_index + 1 + count, dtype=np.uint64)
+            for batch, count in zip(batches, counts, strict=True)
+        ]
+    )
+    _check_codes(rows, indices)
+    columns = {
+        "leaf_index": indices,
+        "member": np.repeat(
+            np.array([batch.envelope.member for batch in batches], dtype=np.uint32), counts
+        ),
+        "received_at_ms": np.repeat(
+            np.array([batch.envelope.received_at_ms for batch in batches], dtype=np.int64), counts
+        ),
+        "occurred_at_ms": _times(rows["occurred_at"]),
+        "country": _countries(rows["country"]),
+        "amount_milli": _amounts(rows, rates),
+    }
+    return pa.table([_column(name, columns, rows) for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _column(name: str, made: dict[str, Any], rows: npt.NDArray[np.void]) -> Array:
+    kind = SCHEMA.field(name).type
+    column = made.get(name)
+    if column is None:
+        column = rows[name]
+        if pa.types.is_fixed_size_binary(kind):
+            data = pa.py_buffer(np.ascontiguousarray(column).tobytes())
+            return pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, data])
+        column = column.astype(column.dtype.newbyteorder("="))
+    return column if isinstance(column, pa.Array) else pa.array(column, type=kind)
+
+
+def _check_codes(rows: npt.NDArray[np.void], indices: npt.NDArray[np.uint64]) -> None:
+    good = (
+        (rows["kind"] == RECORD_KIND)
+        & (rows["type"] >= min(EventType))
+        & (rows["type"] <= max(EventType))
+        & (rows["verdict"] > Verdict.UNSET)
+        & (rows["verdict"] <= max(Verdict))
+        & (rows["device"] <= max(DeviceClass))
+    )
+    if not good.all():
+        bad = int(np.argmin(good))
+        raise _corrupt(int(indices[bad]), "a judged record", rows[bad].tobytes()[:4].hex())
+
+
+def _times(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    wide = np.zeros((len(raw), 8), dtype=np.uint8)
+    wide[:, 2:] = raw
+    return wide.view(">i8").ravel().astype(np.int64)
+
+
+def _countries(codes: npt.NDArray[np.uint16]) -> Array:
+    found, positions = np.unique(codes, return_inverse=True)
+    names = [int(code).to_bytes(2, "big").decode("latin-1") for code in found]
+    return pa.array(names, type=pa.string()).take(pa.array(positions))
+
+
+def _amounts(rows: npt.NDArray[np.void], rates: RatesOf) -> Array:
+    is_accepted = rows["verdict"] == Verdict.ACCEPTED
+    lines = (rows["campaign"].astype(np.uint64) << np.uint64(32)) | rows["publisher"]
+    found, positions = np.unique(lines[is_accepted], return_inverse=True)
+    amounts = [Decimal(0)]
+    for line in found.tolist():
+        order = rates(line >> 32, line & 0xFFFFFFFF)
+        amounts.append(Decimal(0))
+        amounts += [Decimal(event_amount_milli(order, kind)) for kind in EventType]
+    chosen = np.zeros(len(rows), dtype=np.int64)
+    chosen[is_accepted] = 1 + positions * _AMOUNTS_PER_ORDER + rows["type"][is_accepted]
+    return pa.array(amounts, type=AMOUNT).take(pa.array(chosen))
+
+
+def _corrupt(index: int, expected: str, found: str) -> StorageCorrupt:
+    return StorageCorrupt(
+        f"the log entry at index {index} can't be analysed",
+        field="entry",
+        expected=expected,
+        found=found,
+        action="run the log's recovery and audit; Parquet is only derived",
+    )

@@ -1,0 +1,83 @@
+"""Keeps the Parquet dataset up with the log, from whatever state it is in."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import Protocol
+
+from adtally.analytics.columns import RatesOf, records_table, split_batches
+from adtally.analytics.dataset import Dataset
+
+READ_ENTRIES = 1 << 16
+"""Entries read at a time; larger than any batch, so every full read holds a whole one."""
+
+
+class EntrySource(Protocol):
+    """The log's durable entries; ``adtally.log.store.LogStore`` is one."""
+
+    @property
+    def size(self) -> int:
+        """Number of durable entries."""
+
+    def entries(self, start: int, end: int) -> list[bytes]:
+        """The entries ``start`` to ``end`` (exclusive)."""
+
+
+class Deriver:
+    """Derives what is missing, idempotently; safe to call from any thread.
+
+    Args:
+        source: the log; reading it must be safe from the calling thread.
+        dataset: where the Parquet parts go.
+        rates: what an accepted event of (campaign, publisher) costs.
+    """
+
+    def __init__(self, source: EntrySource, dataset: Dataset, rates: RatesOf) -> None:
+        self._source = source
+        self._dataset = dataset
+        self._rates = rates
+        self._lock = threading.Lock()
+        self._is_checked = False
+
+    @property
+    def dataset(self) -> Dataset:
+        return self._dataset
+
+    def catch_up(self) -> int:
+        """Derive every whole batch that the log holds now.
+
+        Returns:
+            The number of log entries covered afterwards.
+
+        Raises:
+            StorageCorrupt: an entry of the log does not parse.
+            OSError: the disk refused; what was derived before stays.
+        """
+        with self._lock:
+            if not self._is_checked:
+                self._check_same_log()
+                self._is_checked = True
+            size = self._source.size
+            while self._dataset.size < size and self._step(size):
+                pass
+            return self._dataset.size
+
+    def _step(self, size: int) -> bool:
+        start = self._dataset.size
+        entries = self._source.entries(start, min(start + READ_ENTRIES, size))
+        batches, count = split_batches(start, entries)
+        if not count:
+            return False
+        last_entry = hashlib.sha256(entries[count - 1]).digest()
+        self._dataset.append(start + count, records_table(batches, self._rates), last_entry)
+        return True
+
+    def _check_same_log(self) -> None:
+        # The log's files may have been wiped or restored while the derived ones stayed.
+        for part in self._dataset.parts:
+            if part.end > self._source.size or part.last_entry_sha256 != (
+                hashlib.sha256(self._source.entries(part.end - 1, part.end)[0]).digest()
+            ):
+                self._dataset.clear()
+                return
