@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -41,6 +42,7 @@ class BooksJob:
 
     def __init__(self, context: JobContext) -> None:
         self._context = context
+        self._lock = asyncio.Lock()
         self._campaigns: dict[int, tuple[int, Address]] = {}
         log, escrow = context.event_log.address, context.escrow.address
         self._posts: dict[tuple[Address, bytes], _Post] = {
@@ -60,8 +62,10 @@ class BooksJob:
         Raises:
             InvariantBroken: the chain has a statement that was not drafted here.
         """
-        while await self._post_range():
-            pass
+        # Reconciliation runs a round of its own, perhaps while the ticked one is under way.
+        async with self._lock:
+            while await self._post_range():
+                pass
 
     async def _post_range(self) -> bool:
         async with self._context.database.session() as session:

@@ -11,6 +11,15 @@ from typing import Any
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from adtally.errors import AdtallyError, InvariantBroken
+from adtally.jobs.anchor import AnchorJob
+from adtally.jobs.books import BooksJob
+from adtally.jobs.context import JobContext
+from adtally.jobs.decisions import AnchorPolicy
+from adtally.jobs.facts import FactsJob
+from adtally.jobs.pay import PayJob
+from adtally.jobs.reconcile import ReconcileJob
+from adtally.jobs.settle import SettleJob
+from adtally.types import Hash
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +66,15 @@ class JobRunner:
         """The jobs whose last round failed, with the reason; for the status page."""
         return dict(self._failing)
 
-    def start(self) -> None:
-        """Begin to tick on the running event loop."""
+    async def start(self) -> None:
+        """Run a first round of every job, then begin to tick on the running event loop.
+
+        The first rounds stop at the first job that fails, so that a chain that does not answer
+        holds nobody up.
+        """
+        for name in self._rounds:
+            if not await self.run_round(name):
+                break
         scheduler: Any = AsyncIOScheduler(  # type: ignore[no-untyped-call]
             timezone="UTC",
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -103,12 +119,32 @@ class JobRunner:
             logger.info("job %s works again", name)
         return True
 
-    async def run_all(self) -> None:
-        """One round of every job, one after the other: for tests and for catching up."""
-        for name in self._rounds:
-            await self.run_round(name)
+    async def run_all(self) -> bool:
+        """One round of every job, one after the other; True if all of them went through."""
+        return all([await self.run_round(name) for name in self._rounds])
 
     def _note(self, name: str, reason: str, level: int, error: Exception | None) -> None:
         if self._failing.get(name) != reason:
             logger.log(level, "job %s: %s", name, reason, exc_info=error)
         self._failing[name] = reason
+
+
+def standard_jobs(
+    context: JobContext,
+    policy: AnchorPolicy,
+    escrow_domain: Hash,
+    *,
+    push_minimum_base_units: int = 1,
+) -> dict[str, Round]:
+    """Every job of the service, in the order in which one round makes the most headway."""
+    books = BooksJob(context)
+    return {
+        "watch": context.watcher.step,
+        "facts": FactsJob(context).run,
+        "books": books.run,
+        "settle": SettleJob(context).run,
+        "anchor": AnchorJob(context, policy).run,
+        "pay": PayJob(context, escrow_domain, push_minimum_base_units).run,
+        "send": context.outbox.step,
+        "reconcile": ReconcileJob(context, books).run,
+    }
