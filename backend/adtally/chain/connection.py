@@ -13,7 +13,8 @@ from adtally.chain.rpc import JsonRpc, RpcError
 from adtally.errors import ChainUnavailable, ForeignChain, Reorged
 from adtally.types import Address, BlockStamp, ChainLog, Hash
 
-EMPTY_CODE = b""
+LOGS_RANGE = 2_000
+"""Blocks per eth_getLogs; many nodes refuse more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +166,26 @@ class Chain:
         return found is not None and found.hash == block.hash
 
     async def logs(self, first: int, last: int, addresses: Sequence[Address]) -> list[ChainLog]:
-        """All logs of these contracts in blocks ``first`` to ``last``, in chain order."""
-        answer = await self._ask(
-            "eth_getLogs",
-            {
-                "fromBlock": hex(first),
-                "toBlock": hex(last),
-                "address": [_hex(address) for address in addresses],
-            },
-        )
-        logs = [_log(item) for item in answer if not item.get("removed", False)]
+        """All logs of these contracts in blocks ``first`` to ``last``, in chain order.
+
+        Long ranges are asked for in pieces; pin nothing to that but final blocks.
+        """
+        logs: list[ChainLog] = []
+        for start in range(first, last + 1, LOGS_RANGE):
+            end = min(start + LOGS_RANGE - 1, last)
+            logs += await self._logs(start, end, addresses)
         return sorted(logs, key=lambda log: (log.block_number, log.log_index))
+
+    async def _logs(self, first: int, last: int, addresses: Sequence[Address]) -> list[ChainLog]:
+        query = {
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+            "address": [_hex(address) for address in addresses],
+        }
+        answer = await self._ask("eth_getLogs", query)
+        if not isinstance(answer, list):
+            raise _malformed("a list of logs", answer)
+        return [_log(item) for item in answer if not item.get("removed", False)]
 
     async def call(
         self,

@@ -35,7 +35,10 @@ def standard_effects(log: EventLog, escrow: CampaignEscrow) -> Mapping[str, Effe
     async def settled(row: OutboxRow, at: BlockStamp) -> bool:
         statement = campaign_escrow.SETTLE.decode_arguments(row.data)[0]
         campaign, sequence = statement[0], statement[1]
-        latest = (await escrow.campaign(campaign, at)).latest
+        try:
+            latest = (await escrow.campaign(campaign, at)).latest
+        except ChainReverted:
+            return False  # a reorg removed even the campaign
         return latest.sequence >= int(sequence)
 
     async def claimed(row: OutboxRow, at: BlockStamp) -> bool:
