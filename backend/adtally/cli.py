@@ -1,4 +1,7 @@
-"""The ``adtally`` command: names and options here, the work in ``adtally.commands``."""
+"""The ``adtally`` command: names and options here, the work in ``adtally.commands``.
+
+Commands import their parts when they run, so that ``adtally --help`` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,80 @@ app = typer.Typer(
 
 Service = Annotated[str, typer.Option(help="Address of a running service.")]
 RpcUrl = Annotated[str, typer.Option(help="JSON-RPC endpoint of the chain.")]
-DeploymentFile = Annotated[Path, typer.Option(help="Deployment file (adtally deploy).")]
+DeploymentFile = Annotated[Path, typer.Option(help="Deployment file (see adtally deploy).")]
 
 LOCAL_SERVICE = "http://127.0.0.1:8000"
 LOCAL_CHAIN = "http://127.0.0.1:8545"
+LOCAL_DEPLOYMENT = Path("var/deployment.json")
+
+
+@app.command()
+def up() -> None:
+    """Run the service; settings come from the environment (ADTALLY_*)."""
+    from adtally.commands import up as command
+    from adtally.config import Settings
+
+    command.up(Settings())
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option(help="Where logs and report go.")] = Path("build/demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal totals.")] = 7,
+    scale: Annotated[int, typer.Option(min=5, max=1000, help="Traffic in percent.")] = 100,
+) -> None:
+    """Show the whole job on a fresh local chain, from funding to refund and audit."""
+    from adtally.commands import demo as command
+    from adtally.commands.running import run
+
+    run(command.demo(directory, seed, scale, Console()))
+
+
+@app.command()
+def attest(
+    key_file: Annotated[Path, typer.Option(help="The attestor's private key, 32 bytes in hex.")],
+    service: Service = LOCAL_SERVICE,
+    rpc_url: RpcUrl = LOCAL_CHAIN,
+    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+    data_dir: Annotated[Path, typer.Option(help="Keeps what was signed.")] = Path("var/attestor"),
+    interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 1.0,
+    create_key: Annotated[
+        bool, typer.Option("--create-key", help="Make the key file, tell its address, and stop.")
+    ] = False,
+) -> None:
+    """Recompute what the service asks to be signed, and sign only that."""
+    from adtally.commands import attest as command
+    from adtally.commands.running import run
+    from adtally.commands.up import start_logging
+
+    if create_key:
+        command.create_key(key_file, Console())
+        return
+    start_logging()
+    run(
+        command.attest(
+            command.AttestOptions(service, rpc_url, deployment, key_file, data_dir, interval)
+        )
+    )
+
+
+@app.command()
+def audit(
+    service: Service = LOCAL_SERVICE,
+    rpc_url: RpcUrl = LOCAL_CHAIN,
+    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+    note_verifier: Annotated[
+        str | None, typer.Option(help="Checkpoint key; default: the one the service names.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+) -> None:
+    """Re-derive everything from the public log and the chain; exit code 1 if it differs."""
+    from adtally.commands import audit as command
+    from adtally.commands.running import run
+
+    options = command.AuditOptions(service, rpc_url, deployment, note_verifier, json_file)
+    if not run(command.audit(options, Console())):
+        sys.exit(1)
 
 
 def main() -> None:
@@ -37,6 +110,8 @@ def main() -> None:
     except InvariantBroken as error:
         Console(stderr=True).print(Text(f"stopped, an invariant is broken: {error}", "bold red"))
         sys.exit(70)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def error_text(error: AdtallyError) -> Text:

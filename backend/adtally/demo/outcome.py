@@ -18,6 +18,7 @@ class AnchorOutcome:
     tree_size: int
     root_hash: str
     transaction: str
+    block_number: int
     gas_used: int | None
 
     @staticmethod
@@ -27,6 +28,7 @@ class AnchorOutcome:
             fields.integer("tree_size"),
             fields.text("root_hash"),
             fields.text("transaction_hash"),
+            fields.integer("block_number"),
             gas,
         )
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -111,11 +110,3 @@ def _kill_group(pid: int) -> None:
 def adtally_command(*arguments: str) -> list[str]:
     """The command line of an ``adtally`` command run by this very interpreter."""
     return [sys.executable, "-m", "adtally.cli", *arguments]
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,0 +1,163 @@
+"""The day itself: steps of virtual time, in each of which traffic arrives and money moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from adtally.client.fields import Fields
+from adtally.demo.cast import Cast
+from adtally.demo.local_time import LocalTime
+from adtally.demo.narration import Narrator
+from adtally.demo.plan import DemoPlan
+from adtally.demo.processes import ChildProcess
+from adtally.demo.sender import TrafficSender
+from adtally.demo.stage import Stage
+from adtally.demo.waiting import wait_for
+from adtally.demo.watch import Watch
+from adtally.events.facts import DeclarationKind
+from adtally.simulation.traffic import Step, simulate
+
+_ANCHOR_LAG_SECONDS = 7_200
+_PAUSED_ATTESTOR = "C"
+
+
+@dataclass(slots=True)
+class Day:
+    """Plays the flight of every campaign at once.
+
+    Nothing is sent before the facts that its verdict depends on are in the log, and the clock
+    does not run away from the anchors; so a run comes to the same totals at any speed, whatever
+    breaks down in between.
+    """
+
+    plan: DemoPlan
+    stage: Stage
+    cast: Cast
+    time: LocalTime
+    sender: TrafficSender
+    watch: Watch
+    narrator: Narrator
+    _sizes: list[tuple[int, int]] = field(default_factory=list)
+    _paused: ChildProcess | None = None
+
+    async def play(self) -> None:
+        """From the first step of the flight to the one after it."""
+        for steps in self._steps():
+            number = steps[0].number
+            await self._deposit(number)
+            await self._pause_attestor(number)
+            await self.time.set(steps[0].end_ms)
+            if number % self.plan.forged_every_steps == 0:
+                await self._forge(steps)
+            await self.sender.send_step(steps)
+            self._note_size()
+            await self.watch.look()
+            await self._let_anchors_catch_up()
+            self.narrator.step(number, self.time.now_ms, self._status())
+
+    async def declare(self) -> None:
+        """Publishers register their placements, the advertiser its creatives."""
+        for party in self.plan.parties:
+            if party.placements:
+                client = self.sender.client(self.cast.ids[party.name])
+                for item, name in enumerate(party.placements, start=1):
+                    await client.declare(
+                        DeclarationKind.PLACEMENT,
+                        item,
+                        name,
+                        self.time.now_ms,
+                        publisher=client.member,
+                    )
+        advertiser = self.sender.client(self.cast.ids[self.plan.advertiser])
+        for campaign in self.cast.campaigns:
+            for item, name in enumerate(campaign.plan.creatives, start=1):
+                await advertiser.declare(
+                    DeclarationKind.CREATIVE, item, name, self.time.now_ms, campaign=campaign.id
+                )
+
+    async def await_facts(self, step: int) -> None:
+        """Until the log knows all orders, and the deposits up to a step."""
+        for campaign in self.cast.campaigns:
+            expected = (self.cast.funded_base_units(campaign, step), len(campaign.plan.orders))
+
+            async def look(
+                number: int = campaign.id, expected: tuple[int, int] = expected
+            ) -> bool | None:
+                known = Fields(await self.stage.log.campaign(number), "campaign")
+                found = (known.integer("funded_base_units"), len(known.items("orders")))
+                return True if found == expected else None
+
+            await wait_for(
+                f"orders and funding of campaign {campaign.id} in the log",
+                look,
+                alive=self.stage.require_alive,
+                patience_seconds=self.stage.settings.patience_seconds,
+            )
+
+    def _steps(self) -> Iterator[tuple[Step, ...]]:
+        scenarios = [self.cast.scenario(campaign) for campaign in self.cast.campaigns]
+        return zip(*(simulate(scenario) for scenario in scenarios), strict=True)
+
+    async def _deposit(self, step: int) -> None:
+        if step == 0:
+            return
+        paid = await self.cast.deposit(step)
+        for campaign, amount in paid:
+            self.narrator.say(
+                f"[yellow]{self.plan.advertiser}[/yellow] tops up {campaign.plan.name} by "
+                f"{campaign.unit.named(amount, 2)}",
+                self.time.now_ms,
+            )
+        if paid:
+            await self.await_facts(step)
+
+    async def _pause_attestor(self, step: int) -> None:
+        if self.plan.attestor_pause is None:
+            return
+        first, last = self.plan.attestor_pause
+        attestor = self.stage.attestors.get(_PAUSED_ATTESTOR)
+        if step == first and attestor is not None:
+            await self.stage.attestors.pop(_PAUSED_ATTESTOR).stop()
+            self._paused = attestor
+            self.narrator.say("attestor C goes down; two of three go on", self.time.now_ms)
+        elif step == last and self._paused is not None:
+            self._paused.start()
+            self.stage.attestors[_PAUSED_ATTESTOR] = self._paused
+            self.narrator.say("attestor C is back and catches up", self.time.now_ms)
+
+    async def _forge(self, steps: tuple[Step, ...]) -> None:
+        orders = self.plan.campaigns[0].orders
+        victim, competitor = (self.cast.ids[order.publisher] for order in orders[:2])
+        await self.sender.send_forged(victim, competitor, steps)
+
+    def _note_size(self) -> None:
+        answers = self.sender.tally.answers
+        if answers:
+            self._sizes.append((self.time.now_ms, answers[-1].receipt.tree_size))
+
+    async def _let_anchors_catch_up(self) -> None:
+        """Receipts promise an anchor in virtual time; signing and mining take real time."""
+        due = self.time.now_ms - _ANCHOR_LAG_SECONDS * 1000
+        size = max((size for at_ms, size in self._sizes if at_ms <= due), default=0)
+        if self.watch.anchored_size >= size:
+            return
+
+        async def look() -> bool | None:
+            await self.watch.look()
+            return True if self.watch.anchored_size >= size else None
+
+        await wait_for(
+            f"an anchor of {size} entries",
+            look,
+            alive=self.stage.require_alive,
+            patience_seconds=self.stage.settings.patience_seconds,
+        )
+
+    def _status(self) -> str:
+        tally = self.sender.tally
+        settled = len(self.watch.statements)
+        return (
+            f"{tally.events_sent:,} events, {len(self.watch.anchors)} anchors, "
+            f"{settled} statements, {len(self.watch.payments)} payments"
+        )

@@ -1,0 +1,238 @@
+"""The stage: a fresh chain, the contracts, the service and three attestors, as processes.
+
+Everything lives under one folder and is removed at the start, so that the demo can be played
+again and again. Leaving the stage stops every process, whatever happened on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from eth_utils import keccak
+
+from adtally.chain.accounts import local_account
+from adtally.chain.compile import compile_contracts
+from adtally.chain.connection import Chain
+from adtally.chain.deploy import MemberKeys, deploy
+from adtally.chain.deployment import Deployment
+from adtally.chain.local_process import LocalNode, free_port, start_hardhat
+from adtally.chain.node_tools import find_project_root
+from adtally.client.log_client import LogClient
+from adtally.client.transport import RetryPolicy
+from adtally.demo.local_time import LocalTime, give_ether, set_chain_time
+from adtally.demo.processes import ChildProcess, adtally_command
+from adtally.demo.waiting import wait_for
+from adtally.errors import AdtallyError
+from adtally.events.signature import address_of
+from adtally.intake.keys import OperatorKeys
+
+ATTESTORS = ("A", "B", "C")
+THRESHOLD = 2
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """How the service on the stage runs; virtual seconds unless said otherwise.
+
+    Attributes:
+        job_tick_seconds: real time between two looks of each job.
+        patience_seconds: real time that the driver waits for a service that is away.
+    """
+
+    rules_json: bytes
+    anchor_every_entries: int = 100_000
+    anchor_every_seconds: int = 3_600
+    job_tick_seconds: float = 0.1
+    attest_interval_seconds: float = 0.2
+    patience_seconds: float = 90.0
+
+
+@dataclass(slots=True)
+class Stage:
+    """An async context manager; ``build`` brings everything up to the service.
+
+    Attributes:
+        directory: everything is written under it; ours in it are removed at the start.
+    """
+
+    directory: Path
+    settings: StageSettings
+    service_url: str = ""
+    attestors: dict[str, ChildProcess] = field(default_factory=dict)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _node: LocalNode | None = None
+    _chain: Chain | None = None
+    _deployment: Deployment | None = None
+    _service: ChildProcess | None = None
+    _log: LogClient | None = None
+
+    async def __aenter__(self) -> Stage:
+        clear(self.directory)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    # What stands on it -------------------------------------------------------------------------
+
+    @property
+    def chain(self) -> Chain:
+        assert self._chain is not None, "the stage is not built"
+        return self._chain
+
+    @property
+    def deployment(self) -> Deployment:
+        assert self._deployment is not None, "the stage is not built"
+        return self._deployment
+
+    @property
+    def service(self) -> ChildProcess:
+        assert self._service is not None, "the service is not started"
+        return self._service
+
+    @property
+    def log(self) -> LogClient:
+        assert self._log is not None, "the service is not started"
+        return self._log
+
+    @property
+    def registrar_key(self) -> bytes:
+        """The deployer's key: registrar, and minter of mock dollars."""
+        return local_account(0).private_key
+
+    @property
+    def deployment_path(self) -> Path:
+        return self.directory / "deployment.json"
+
+    @property
+    def retry(self) -> RetryPolicy:
+        return RetryPolicy(deadline_seconds=self.settings.patience_seconds)
+
+    def require_alive(self) -> None:
+        """Raises AdtallyError if a process that should run has ended."""
+        if self._node is not None and self._node.process.poll() is not None:
+            raise AdtallyError(
+                "the chain's process ended by itself", action=f"read {self._node.log_path}"
+            )
+        self.service.require_running()
+        for attestor in self.attestors.values():
+            attestor.require_running()
+
+    # Building it -------------------------------------------------------------------------------
+
+    async def start_chain(self) -> None:
+        """Start a fresh local chain; returns once it answers."""
+        root = find_project_root()
+        log_path = self.directory / "chain.log"
+        self._node = await asyncio.to_thread(start_hardhat, root, log_path)
+        self._stack.push_async_callback(asyncio.to_thread, self._node.stop)
+        self._chain = Chain(self._node.url)
+        self._stack.push_async_callback(self._chain.close)
+
+    async def deploy(self, now_seconds: int) -> None:
+        """Compile, set the chain's time, deploy, and write deployment file and keys."""
+        artifacts = await asyncio.to_thread(compile_contracts, find_project_root())
+        await set_chain_time(self.chain, now_seconds)
+        keys = OperatorKeys.load_or_create(self.directory / "service" / "keys")
+        account = address_of(keys.transaction)
+        await give_ether(self.chain, account, 10**21)
+        self._deployment = await deploy(
+            self.chain,
+            artifacts,
+            deployer_key=self.registrar_key,
+            operator=MemberKeys(account, address_of(keys.receipt)),
+            attestors=[address_of(attestor_key(name)) for name in ATTESTORS],
+            threshold=THRESHOLD,
+        )
+        self._deployment.save(self.deployment_path)
+
+    async def start_service(self, now_ms: int) -> LocalTime:
+        """Start service and attestors; returns the time that both clocks obey."""
+        port = free_port()
+        self.service_url = f"http://127.0.0.1:{port}"
+        rules_path = self.directory / "service" / "rules.json"
+        rules_path.write_bytes(self.settings.rules_json)
+        self._service = ChildProcess(
+            "service",
+            adtally_command("up"),
+            self.directory / "service.log",
+            self._service_environment(port, rules_path, now_ms),
+        )
+        self._start(self._service)
+        self._log = LogClient(self.service_url, self.retry)
+        self._stack.push_async_callback(self._log.close)
+        await wait_for(
+            "the service to answer",
+            self._health,
+            alive=self._service.require_running,
+            patience_seconds=_START_SECONDS,
+        )
+        for name in ATTESTORS:
+            self.attestors[name] = self._attestor(name)
+            self._start(self.attestors[name])
+        return LocalTime(self.chain, self._log)
+
+    def _start(self, process: ChildProcess) -> None:
+        process.start()
+        self._stack.push_async_callback(process.stop)
+
+    async def _health(self) -> object:
+        return await self.log.status()
+
+    def _service_environment(self, port: int, rules_path: Path, now_ms: int) -> Mapping[str, str]:
+        settings = self.settings
+        return {
+            "ADTALLY_DATA_DIR": str(self.directory / "service"),
+            "ADTALLY_DEPLOYMENT": str(self.deployment_path),
+            "ADTALLY_RPC_URL": self.chain.rpc.url,
+            "ADTALLY_PORT": str(port),
+            "ADTALLY_CLOCK": "virtual",
+            "ADTALLY_VIRTUAL_START_MS": str(now_ms),
+            "ADTALLY_RULES_FILE": str(rules_path),
+            "ADTALLY_ANCHOR_EVERY_ENTRIES": str(settings.anchor_every_entries),
+            "ADTALLY_ANCHOR_EVERY_SECONDS": str(settings.anchor_every_seconds),
+            "ADTALLY_JOB_TICK_SECONDS": str(settings.job_tick_seconds),
+        }
+
+    def _attestor(self, name: str) -> ChildProcess:
+        folder = self.directory / f"attestor-{name}"
+        folder.mkdir()
+        key_file = folder / "attestor.key"
+        key_file.write_text(attestor_key(name).hex() + "\n")
+        command = adtally_command(
+            "attest",
+            *("--service", self.service_url),
+            *("--rpc-url", self.chain.rpc.url),
+            *("--deployment", str(self.deployment_path)),
+            *("--key-file", str(key_file)),
+            *("--data-dir", str(folder)),
+            *("--interval", str(self.settings.attest_interval_seconds)),
+        )
+        return ChildProcess(f"attestor {name}", command, self.directory / f"attestor-{name}.log")
+
+
+def attestor_key(name: str) -> bytes:
+    """An attestor's key, derived from its name: local chains only."""
+    return keccak(f"adtally demo attestor {name}".encode())
+
+
+def clear(directory: Path) -> None:
+    """Make the folder and remove from it what an earlier run left, nothing else."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in directory.iterdir():
+        if path.is_dir() and (path.name == "service" or path.name.startswith("attestor-")):
+            shutil.rmtree(path)
+        elif path.suffix == ".log" or path.name in ("deployment.json", "report.json", "audit.json"):
+            path.unlink()
