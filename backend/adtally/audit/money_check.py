@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from eth_abi import decode, encode
 from eth_abi.exceptions import DecodingError
@@ -11,6 +10,7 @@ from eth_utils import keccak
 
 from adtally.audit.chain_events import Claimed, CutPaid, Funded, Refunded, StatementSubmitted
 from adtally.audit.history import Happened
+from adtally.audit.ledger import Ledger
 from adtally.audit.payouts import Payouts
 from adtally.audit.ports import ChainSource
 from adtally.audit.replay import Recomputed, StatementKey
@@ -18,52 +18,12 @@ from adtally.audit.report import CampaignFigures, Findings, TokenFigures, show
 from adtally.settlement.claim_tree import ClaimTree, line_leaf, verify_line
 from adtally.settlement.machine import LogMachine
 from adtally.settlement.rates import cut_amount_base_units, reserve_base_units
-from adtally.types import Address, BlockStamp, Hash, Statement, Terms
+from adtally.types import Address, BlockStamp, Hash, Statement
 from adtally.verification.chain_logs import CampaignEnded, CampaignOpened
 
 _Booked = CampaignEnded | StatementSubmitted | Funded | Claimed | CutPaid | Refunded
 
 _BALANCE_OF = keccak(b"balanceOf(address)")[:4]
-
-
-@dataclass(slots=True)
-class Ledger:
-    """One campaign's books, rebuilt from the chain's events."""
-
-    advertiser: int
-    terms: Terms
-    flight_end_seconds: int
-    funded: int = 0
-    refunded: int = 0
-    paid: dict[int, int] = field(default_factory=dict)
-    cuts_paid: dict[int, int] = field(default_factory=dict)
-    statements: list[StatementSubmitted] = field(default_factory=list)
-
-    @property
-    def held(self) -> int:
-        """What the escrow must still hold for the campaign."""
-        return self.funded - sum(self.paid.values()) - sum(self.cuts_paid.values()) - self.refunded
-
-    @property
-    def newest(self) -> Statement | None:
-        """The newest statement, active or not."""
-        return self.statements[-1].statement if self.statements else None
-
-    def active_at(self, seconds: int) -> Statement | None:
-        """The statement that claims are paid by at a time."""
-        for each in reversed(self.statements):
-            if each.activates_at_seconds <= seconds:
-                return each.statement
-        return None
-
-    def refund_is_open(self, seconds: int) -> bool:
-        """Whether the advertiser may take what is not reserved."""
-        active = self.active_at(seconds)
-        if active is not None and active.is_final:
-            return True
-        terms = self.terms
-        opens_at = self.flight_end_seconds + terms.late_window_seconds + terms.grace_seconds
-        return seconds >= opens_at
 
 
 class MoneyCheck:
@@ -87,7 +47,12 @@ class MoneyCheck:
         self._payouts.take(event, happened.timestamp_seconds)
         match event:
             case CampaignOpened(campaign, advertiser, terms):
-                self.ledgers[campaign] = Ledger(advertiser, terms, terms.flight_end_seconds)
+                self.ledgers[campaign] = Ledger(
+                    advertiser,
+                    terms,
+                    terms.flight_end_seconds,
+                    cuts_paid=[0] * len(terms.cuts),
+                )
             case CampaignEnded() | Funded() | Claimed() | CutPaid() | Refunded():
                 self._book(event, event.campaign, happened)
             case StatementSubmitted(statement):
@@ -147,16 +112,22 @@ class MoneyCheck:
 
     def _cut_paid(self, event: CutPaid, ledger: Ledger, happened: Happened, who: str) -> None:
         where = f"{who}, {happened.where}"
-        before = ledger.cuts_paid.get(event.member, 0)
-        ledger.cuts_paid[event.member] = before + event.amount_base_units
         self._payout("cuts", event.member, event.payout, happened, where)
-        own = self._own(ledger.active_at(happened.timestamp_seconds))
-        cuts = [cut for cut in ledger.terms.cuts if cut.member == event.member]
-        if own is None or not cuts:
-            self._unfounded("cuts", "a cut of an active statement", where, event)
+        active = ledger.active_at(happened.timestamp_seconds)
+        own = self._own(active)
+        lines_total = 0 if active is None else active.lines_total_base_units
+        position = ledger.position_of_cut(event, lines_total)
+        if position is None:
+            ledger.strays += event.amount_base_units
+            self._unfounded("cuts", "a cut in the campaign's terms", where, event)
             return
-        lines_total = own.statement.lines_total_base_units
-        total = sum(cut_amount_base_units(lines_total, cut) for cut in cuts)
+        before = ledger.cuts_paid[position]
+        ledger.cuts_paid[position] += event.amount_base_units
+        if own is None:
+            self._unfounded("cuts", "an active statement that the log gives", where, event)
+            return
+        cut = ledger.terms.cuts[position]
+        total = cut_amount_base_units(own.statement.lines_total_base_units, cut)
         compare = self._findings.compare
         compare("cuts", "amount", where, total - before, event.amount_base_units)
         compare("cuts", "paid total", where, total, event.paid_total_base_units)
@@ -218,7 +189,7 @@ class MoneyCheck:
                     lines_total_base_units=0 if newest is None else newest.lines_total_base_units,
                     accrued_base_units=machine.accruals.lines_total_base_units(campaign),
                     paid_base_units=sum(ledger.paid.values()),
-                    cuts_base_units=sum(ledger.cuts_paid.values()),
+                    cuts_base_units=ledger.cuts_total,
                     refunded_base_units=ledger.refunded,
                     held_base_units=ledger.held,
                 )
