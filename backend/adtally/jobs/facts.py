@@ -15,8 +15,8 @@ from adtally.events.facts import (
 from adtally.jobs.context import JobContext
 from adtally.settlement.machine import LogMachine
 from adtally.storage.repositories import ledger, statements
-from adtally.types import BlockStamp, ChainLog, Hash
-from adtally.verification.chain_logs import is_watched
+from adtally.types import BlockStamp, Hash
+from adtally.verification.facts_check import watched_logs
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class FactsJob:
         blocks = await self._context.watcher.final_range(after, after_hash)
         if blocks is None:
             return False
-        logs = self._watched(blocks.logs)
+        logs = watched_logs(blocks.logs, self._codes)
         if logs:
             await self._enter(blocks.last, logs)
         async with self._context.database.transaction() as session:
@@ -85,13 +85,6 @@ class FactsJob:
     def _next_block(self) -> int:
         last = self._context.sequencer.machine.facts.last_block
         return self._context.first_block if last is None else last + 1
-
-    def _watched(self, logs: Sequence[ChainLog]) -> tuple[FactLog, ...]:
-        return tuple(
-            FactLog(log.block_number, log.log_index, code, log.topics, log.data)
-            for log in logs
-            if (code := self._codes.get(log.address)) is not None and is_watched(code, log.topics)
-        )
 
     async def _enter_time(self) -> None:
         """Let the log itself show that a campaign is over, if nothing else will."""

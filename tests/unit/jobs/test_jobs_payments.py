@@ -1,0 +1,66 @@
+"""What is pushed: due lines in fixed groups, due cuts, of active statements only."""
+
+from __future__ import annotations
+
+from adtally.jobs.pay import LINES_PER_PUSH, active_statements, due_cuts, due_groups
+from adtally.storage.rows import (
+    DraftReason,
+    Settlement,
+    StatementRow,
+    TransferKind,
+    TransferRow,
+)
+from adtally.types import Counts, Cut, Line, Statement
+
+
+def _paid(kind: TransferKind, member: int, amount: int) -> TransferRow:
+    return TransferRow(
+        kind, 1, member, bytes(20), bytes(20), amount, amount, bytes(32), 5, bytes(32), member
+    )
+
+
+def _row(campaign: int, sequence: int, activates_at_seconds: int | None) -> StatementRow:
+    statement = Statement(campaign, sequence, 10, 5, Counts(), bytes(32), False)
+    settlement = (
+        None
+        if activates_at_seconds is None
+        else Settlement(bytes(32), 1, bytes(32), activates_at_seconds)
+    )
+    return StatementRow(statement, DraftReason.GOAL, 1, settlement)
+
+
+def test_active_statements__newest_whose_dispute_window_is_over__one_a_campaign() -> None:
+    rows = [_row(1, 2, 200), _row(1, 1, 100), _row(2, 1, 150), _row(3, 1, None)]
+    assert active_statements(rows, 99) == []
+    assert active_statements(rows, 100) == [rows[1]]
+    assert active_statements(rows, 199) == [rows[1], rows[2]]
+    assert active_statements(rows, 200) == [rows[0], rows[2]]
+
+
+def test_due_groups__lines_paid_or_under_the_minimum__are_left_out() -> None:
+    lines = [Line(publisher, Counts(), amount) for publisher, amount in ((2, 100), (3, 9), (4, 50))]
+    paid = [_paid(TransferKind.CLAIM, 2, 60), _paid(TransferKind.CLAIM, 4, 50)]
+    paid.append(_paid(TransferKind.CUT, 3, 9))
+    assert list(due_groups(lines, paid, 1)) == [(0, [lines[0], lines[1]])]
+    assert list(due_groups(lines, paid, 10)) == [(0, [lines[0]])]
+    assert list(due_groups(lines, paid, 41)) == []
+
+
+def test_due_groups__many_lines__groups_do_not_depend_on_what_was_paid() -> None:
+    lines = [Line(publisher, Counts(), 10) for publisher in range(1, 2 * LINES_PER_PUSH + 2)]
+    whole = dict(due_groups(lines, [], 1))
+    assert [len(group) for group in whole.values()] == [LINES_PER_PUSH, LINES_PER_PUSH, 1]
+    paid = [_paid(TransferKind.CLAIM, line.publisher, 10) for line in whole[0]]
+    paid.append(_paid(TransferKind.CLAIM, whole[1][0].publisher, 10))
+    rest = dict(due_groups(lines, paid, 1))
+    assert rest == {1: whole[1][1:], 2: whole[2]}
+
+
+def test_due_cuts__rounded_down_and_paid_ones__are_left_out() -> None:
+    cuts = (Cut(7, 500), Cut(8, 250), Cut(9, 1))
+    assert due_cuts(cuts, 1_000, [], 1) == [0, 1]
+    assert due_cuts(cuts, 10_000, [], 1) == [0, 1, 2]
+    assert due_cuts(cuts, 1_000, [_paid(TransferKind.CUT, 7, 50)], 1) == [1]
+    assert due_cuts(cuts, 1_000, [_paid(TransferKind.CUT, 7, 49)], 1) == [0, 1]
+    assert due_cuts(cuts, 1_000, [], 26) == [0]
+    assert due_cuts((), 1_000, [], 1) == []
