@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {MockDollar} from "adtally/mocks/MockDollar.sol";
+
+/// @notice Keeps 1 % of every transfer.
+contract FeeToken is MockDollar(6) {
+    function _update(address from, address to, uint256 value) internal override {
+        uint256 fee = from == address(0) || to == address(0) ? 0 : value / 100;
+        super._update(from, to, value - fee);
+        if (fee != 0) super._update(from, address(0), fee);
+    }
+}
+
+/// @notice Refuses transfers to listed addresses.
+contract BlocklistToken is MockDollar(6) {
+    mapping(address account => bool) public isBlocked;
+
+    error Blocked(address account);
+
+    function setBlocked(address account, bool blocked) external {
+        isBlocked[account] = blocked;
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        if (isBlocked[to]) revert Blocked(to);
+        super._update(from, to, value);
+    }
+}
+
+/// @notice Answers false instead of reverting while `isFailing`.
+contract FalseReturnToken is MockDollar(6) {
+    bool public isFailing;
+
+    function setFailing(bool failing) external {
+        isFailing = failing;
+    }
+
+    function transfer(address to, uint256 value) public override returns (bool) {
+        return !isFailing && super.transfer(to, value);
+    }
+
+    function transferFrom(address from, address to, uint256 value) public override returns (bool) {
+        return !isFailing && super.transferFrom(from, to, value);
+    }
+}
+
+/// @notice Calls back into a target once during every transfer, before and after the money moves.
+contract ReentrantToken is MockDollar(6) {
+    address public target;
+    bytes public call_;
+    bool public hasReentered;
+    bool public isBefore;
+
+    function arm(address target_, bytes calldata call, bool before) external {
+        target = target_;
+        call_ = call;
+        isBefore = before;
+        hasReentered = false;
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        if (isBefore) _reenter();
+        super._update(from, to, value);
+        if (!isBefore) _reenter();
+    }
+
+    function _reenter() private {
+        if (target == address(0)) return;
+        address callee = target;
+        target = address(0);
+        // The outcome is the test's business.
+        (hasReentered,) = callee.call(call_);
+    }
+}

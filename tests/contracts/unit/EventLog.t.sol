@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {EventLog} from "adtally/EventLog.sol";
+import {IEventLog} from "adtally/interfaces/IEventLog.sol";
+import {IMembership} from "adtally/interfaces/IMembership.sol";
+import {Checkpoint, Quorum} from "adtally/types/DataTypes.sol";
+import {LogTree} from "../support/LogTree.sol";
+import {World} from "../support/World.sol";
+
+contract EventLogTest is World {
+    bytes32[] internal noProof;
+
+    function test_Anchor_FirstNeedsNoProof() public {
+        assertEq(eventLog.headSize(), 0, "empty");
+        _anchor(7);
+        assertEq(eventLog.headSize(), 7, "head");
+        assertEq(eventLog.anchorCount(), 1, "count");
+        assertTrue(eventLog.isAnchored(_checkpoint(7)), "anchored");
+    }
+
+    function test_Anchor_GrowsByProvenExtension() public {
+        _anchor(7);
+        _anchor(8);
+        _anchor(13);
+        assertEq(eventLog.headSize(), 13, "head");
+        assertTrue(eventLog.isAnchored(_checkpoint(7)), "first");
+        assertTrue(eventLog.isAnchored(_checkpoint(8)), "second");
+        assertTrue(eventLog.isAnchored(_checkpoint(13)), "third");
+        assertTrue(!eventLog.isAnchored(_checkpoint(9)), "never anchored");
+        assertTrue(!eventLog.isAnchored(Checkpoint(8, bytes32(uint256(1)))), "other root");
+        assertTrue(!eventLog.isAnchored(Checkpoint(0, 0)), "zero");
+        assertTrue(!eventLog.isAnchored(Checkpoint(14, 0)), "beyond");
+    }
+
+    function test_RevertWhen_AnchorRewritesHistory() public {
+        _anchor(7);
+        // Another log that differs in leaf 3 and is attested nevertheless.
+        _grow(9);
+        bytes32[] memory forged = logLeaves;
+        forged[3] = keccak256("forged");
+        Checkpoint memory next = Checkpoint(9, LogTree.root(forged, 9));
+        bytes32[] memory proof = LogTree.consistencyProof(forged, 7, 9);
+        Quorum memory quorum = _quorum(eventLog.checkpointDigest(next), 5);
+        Checkpoint memory head = _checkpoint(7);
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.NotAnExtension.selector, 7, 9));
+        eventLog.anchor(head, next, proof, quorum);
+
+        // Nor can the old root be swapped for the forged log's own.
+        Checkpoint memory other = Checkpoint(7, LogTree.root(forged, 7));
+        vm.expectRevert(
+            abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 7, other.rootHash)
+        );
+        eventLog.anchor(other, next, proof, quorum);
+    }
+
+    function test_RevertWhen_TreeShrinksOrStays() public {
+        _anchor(7);
+        Quorum memory quorum = _quorum(eventLog.checkpointDigest(_checkpoint(7)), 3);
+        Checkpoint memory head = _checkpoint(7);
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.TreeNotGrown.selector, 7, 7));
+        eventLog.anchor(head, head, noProof, quorum);
+        Checkpoint memory fork = Checkpoint(7, keccak256("fork"));
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.TreeNotGrown.selector, 7, 7));
+        eventLog.anchor(head, fork, noProof, quorum);
+        Checkpoint memory smaller = _checkpoint(5);
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.TreeNotGrown.selector, 7, 5));
+        eventLog.anchor(head, smaller, noProof, quorum);
+    }
+
+    function test_RevertWhen_PreviousIsNotTheHead() public {
+        _anchor(7);
+        _anchor(9);
+        _grow(12);
+        Checkpoint memory old = _checkpoint(7);
+        Checkpoint memory next = _checkpoint(12);
+        bytes32[] memory proof = LogTree.consistencyProof(logLeaves, 7, 12);
+        Quorum memory quorum = _quorum(eventLog.checkpointDigest(next), 3);
+        vm.expectRevert(
+            abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 7, old.rootHash)
+        );
+        eventLog.anchor(old, next, proof, quorum);
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 0, 0));
+        eventLog.anchor(Checkpoint(0, 0), next, noProof, quorum);
+    }
+
+    function test_RevertWhen_FirstAnchorHasAProofOrPrevious() public {
+        _grow(4);
+        Checkpoint memory next = _checkpoint(4);
+        Quorum memory quorum = _quorum(eventLog.checkpointDigest(next), 3);
+        bytes32[] memory one = new bytes32[](1);
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.NotAnExtension.selector, 0, 4));
+        eventLog.anchor(Checkpoint(0, 0), next, one, quorum);
+        Checkpoint memory invented = _checkpoint(2);
+        vm.expectRevert(
+            abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 2, invented.rootHash)
+        );
+        eventLog.anchor(invented, next, noProof, quorum);
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.TreeNotGrown.selector, 0, 0));
+        eventLog.anchor(Checkpoint(0, 0), Checkpoint(0, 0), noProof, quorum);
+    }
+
+    function test_RevertWhen_AnchorNotAttested() public {
+        _grow(4);
+        Checkpoint memory next = _checkpoint(4);
+        Quorum memory quorum = _quorum(eventLog.checkpointDigest(next), 2);
+        vm.expectRevert(abi.encodeWithSelector(IMembership.SignaturesTooFew.selector, 2, 3));
+        eventLog.anchor(Checkpoint(0, 0), next, noProof, quorum);
+        // Attested for another log: the domain holds the contract's address.
+        EventLog other = new EventLog(membership, OPERATOR, attestorSet, 0, 0);
+        quorum = _quorum(eventLog.checkpointDigest(next), 3);
+        vm.expectRevert();
+        other.anchor(Checkpoint(0, 0), next, noProof, quorum);
+    }
+
+    function test_RevertWhen_TreeTooLarge() public {
+        uint64 size = uint64(type(uint48).max) + 1;
+        Checkpoint memory next = Checkpoint(size, keccak256("huge"));
+        Quorum memory quorum = _quorum(eventLog.checkpointDigest(next), 3);
+        vm.expectRevert(
+            abi.encodeWithSelector(IEventLog.TreeTooLarge.selector, size, type(uint48).max)
+        );
+        eventLog.anchor(Checkpoint(0, 0), next, noProof, quorum);
+    }
+
+    function test_Ring_KeepsTheLastAnchors() public {
+        uint64 last = 150;
+        for (uint64 size = 1; size <= last; ++size) {
+            _anchorUnproven(size);
+        }
+        assertEq(eventLog.anchorCount(), last, "count");
+        uint64 kept = uint64(eventLog.RING_SIZE());
+        for (uint64 size = 1; size <= last; ++size) {
+            bool isKept = size + kept > last;
+            Checkpoint memory checkpoint = Checkpoint(size * 3, _rootOf(size));
+            assertTrue(eventLog.isAnchored(checkpoint) == isKept, "kept or not");
+            checkpoint.treeSize += 1;
+            assertTrue(!eventLog.isAnchored(checkpoint), "size between anchors");
+        }
+    }
+
+    function test_VerifyInclusion_EveryLeafInEveryKeptAnchor() public {
+        _anchor(5);
+        _anchor(13);
+        for (uint64 size = 5; size <= 13; size += 8) {
+            for (uint64 i = 0; i < size; ++i) {
+                bytes32[] memory proof = LogTree.inclusionProof(logLeaves, i, size);
+                eventLog.verifyInclusion(_checkpoint(size), i, logLeaves[i], proof);
+            }
+        }
+    }
+
+    function test_RevertWhen_InclusionWrong() public {
+        _anchor(13);
+        Checkpoint memory head = _checkpoint(13);
+        bytes32[] memory proof = LogTree.inclusionProof(logLeaves, 4, 13);
+        bytes memory reason =
+            abi.encodeWithSelector(IEventLog.InclusionProofInvalid.selector, 4, 13);
+        vm.expectRevert(reason);
+        eventLog.verifyInclusion(head, 4, logLeaves[5], proof);
+        vm.expectRevert(reason);
+        eventLog.verifyInclusion(head, 4, logLeaves[4], noProof);
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.InclusionProofInvalid.selector, 13, 13));
+        eventLog.verifyInclusion(head, 13, logLeaves[4], proof);
+        Checkpoint memory never = _checkpoint(12);
+        vm.expectRevert(
+            abi.encodeWithSelector(IEventLog.NotAnchored.selector, 12, never.rootHash)
+        );
+        eventLog.verifyInclusion(never, 4, logLeaves[4], proof);
+    }
+
+    function test_Takeover_ContinuesAnOlderLog() public {
+        _grow(20);
+        Checkpoint memory old = _checkpoint(11);
+        EventLog next = new EventLog(membership, OPERATOR, attestorSet, 11, old.rootHash);
+        assertEq(next.headSize(), 11, "head");
+        assertEq(next.anchorCount(), 1, "count");
+        assertTrue(next.isAnchored(old), "old anchor");
+        Checkpoint memory grown = _checkpoint(20);
+        bytes32[] memory proof = LogTree.consistencyProof(logLeaves, 11, 20);
+        next.anchor(old, grown, proof, _quorum(next.checkpointDigest(grown), 3));
+        assertEq(next.headSize(), 20, "grown");
+    }
+
+    function test_RevertWhen_DeployedWithUnknownParts() public {
+        vm.expectRevert(abi.encodeWithSelector(IMembership.MemberUnknown.selector, 99));
+        new EventLog(membership, 99, attestorSet, 0, 0);
+        vm.expectRevert(abi.encodeWithSelector(IMembership.AttestorSetUnknown.selector, 99));
+        new EventLog(membership, OPERATOR, 99, 0, 0);
+        bytes32 root = keccak256("root");
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 0, root));
+        new EventLog(membership, OPERATOR, attestorSet, 0, root);
+    }
+
+    function test_Deployment_IsReadable() public view {
+        assertEq(address(eventLog.MEMBERSHIP()), address(membership), "membership");
+        assertEq(eventLog.OPERATOR(), OPERATOR, "operator");
+        assertEq(eventLog.ATTESTOR_SET(), attestorSet, "set");
+        assertTrue(eventLog.DOMAIN_SEPARATOR() != 0, "domain");
+    }
+
+    function _rootOf(uint64 number) internal pure returns (bytes32) {
+        return keccak256(abi.encode("root", number));
+    }
+
+    /// @dev Writes the ring as `anchor` does, sparing 150 quorums and proofs.
+    function _anchorUnproven(uint64 number) internal {
+        uint256 commitment = uint256(keccak256(abi.encode(uint64(number * 3), _rootOf(number))));
+        uint256 word = (uint256(number * 3) << 208) | (commitment >> 48);
+        uint256 head = uint256(number * 3) | (uint256(number) << 64);
+        vm.store(address(eventLog), _slotOfHead(0), bytes32(head));
+        vm.store(address(eventLog), _slotOfHead(1 + number % 64), bytes32(word));
+        assertEq(eventLog.headSize(), number * 3, "layout of the head");
+    }
+
+    /// @dev Slots 0 and 1 are EIP712's fallback strings.
+    function _slotOfHead(uint256 behind) internal pure returns (bytes32) {
+        return bytes32(2 + behind);
+    }
+}
