@@ -109,6 +109,8 @@ class OsFiles:
     def read(self, path: Path, offset: int, size: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
+            # Python sets aside what is asked for, so ask for no more than there is.
+            size = min(size, os.fstat(descriptor).st_size - offset)
             pieces = []
             while size > 0 and (piece := os.pread(descriptor, size, offset)):
                 pieces.append(piece)

@@ -1,6 +1,6 @@
 """Frames: how one group commit stands in a segment file.
 
-A frame is a header, a bundle of entries as payload, and a trailer (``docs/spec/segments.md``)::
+A frame is a header, a bundle of entries as payload, and a trailer::
 
     magic 4 | epoch 4 | sequence 8 | first index 8 | count 4 | length 4 | CRC32C of payload 4
     | CRC32C of the header so far 4 | end of header 4 | payload | end of frame 4
