@@ -144,6 +144,12 @@ class StorageCorrupt(AdtallyError):
     code = "storage_corrupt"
 
 
+class StorageFailed(AdtallyError):
+    """The disk refused a read or write; the store takes nothing more until it is reopened."""
+
+    code = "storage_failed"
+
+
 class InvariantBroken(BaseException):
     """Something that can't happen has happened: stop before it costs money.
 
