@@ -55,6 +55,8 @@ class FxRate:
 def parse_fx_rates(data: bytes) -> list[FxRate]:
     """Rates from a JSON list of objects with base, quote, rate, day and source.
 
+    A rate may be a string or a number; its decimal digits are taken as they stand.
+
     Raises:
         InvalidInput: another form, an unknown currency, or a rate that is no number.
     """
@@ -67,13 +69,13 @@ def parse_fx_rates(data: bytes) -> list[FxRate]:
                 date.fromisoformat(item["day"]),
                 str(item["source"]),
             )
-            for item in json.loads(data)
+            for item in json.loads(data, parse_float=Decimal)
         ]
     except (ValueError, TypeError, KeyError, ArithmeticError) as error:
         raise InvalidInput(
             "the exchange rates are malformed",
             field="fx",
-            expected="a JSON list of {base, quote, rate, day, source}, all strings",
+            expected="a JSON list of {base, quote, rate, day, source}",
             found=repr(error),
         ) from None
 

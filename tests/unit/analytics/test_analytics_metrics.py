@@ -15,6 +15,7 @@ from adtally.analytics.currencies import (
     Revenue,
     Token,
     minor_digits,
+    parse_fx_rates,
     revenue_in_token_currency,
 )
 from adtally.analytics.metrics import CATALOGUE, Basis, MetricValue, compute
@@ -141,3 +142,27 @@ def test_revenue__token_without_currency__none_but_zero_stays_zero() -> None:
 def test_fx_table__unusable_rates__invalid_input(rates: list[FxRate]) -> None:
     with pytest.raises(InvalidInput):
         FxTable(rates)
+
+
+@pytest.mark.parametrize("text", ['"1.1"', "1.1"])
+def test_parse_fx_rates__string_or_number__the_digits_as_they_stand(text: str) -> None:
+    line = f'[{{"base":"EUR","quote":"USD","rate":{text},"day":"2026-11-02","source":"ECB"}}]'
+    assert parse_fx_rates(line.encode()) == [rate(EUR, USD, "1.1")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"{}x",
+        b"[1]",
+        b'[{"base":"EUR"}]',
+        b'[{"base":"EUR","quote":"XXX","rate":"1","day":"2026-11-02","source":"ECB"}]',
+        b'[{"base":7,"quote":"USD","rate":"1","day":"2026-11-02","source":"ECB"}]',
+        b'[{"base":"EUR","quote":"USD","rate":"one","day":"2026-11-02","source":"ECB"}]',
+        b'[{"base":"EUR","quote":"USD","rate":"1","day":"today","source":"ECB"}]',
+    ],
+)
+def test_parse_fx_rates__malformed__invalid_input(line: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        parse_fx_rates(line)
