@@ -53,9 +53,7 @@ library LogTree {
         bool isLeft = index < k;
         bytes32 sibling = isLeft ? _root(leaves, k, high) : _root(leaves, low, k);
         bytes32[] memory path = _prepend(sibling, above);
-        return isLeft
-            ? _path(leaves, index, low, k, path)
-            : _path(leaves, index, k, high, path);
+        return isLeft ? _path(leaves, index, low, k, path) : _path(leaves, index, k, high, path);
     }
 
     function _subproof(
@@ -70,9 +68,7 @@ library LogTree {
         }
         uint256 k = _split(high - low);
         return first <= k
-            ? _append(
-                _subproof(leaves, first, low, low + k, isWhole), _root(leaves, low + k, high)
-            )
+            ? _append(_subproof(leaves, first, low, low + k, isWhole), _root(leaves, low + k, high))
             : _append(
                 _subproof(leaves, first - k, low + k, high, false), _root(leaves, low, low + k)
             );

@@ -84,11 +84,11 @@ abstract contract World is Test {
     // ---------------------------------------------------------------- members
 
     function accountOf(uint32 id) internal pure returns (address) {
-        return address(uint160(0xACC0_0000 + id));
+        return address(uint160(0xACC00000 + id));
     }
 
     function payoutOf(uint32 id) internal pure returns (address) {
-        return address(uint160(0xFA10_0000 + id));
+        return address(uint160(0xFA100000 + id));
     }
 
     function _register(uint32 expected, uint8 roles) internal {
@@ -97,7 +97,7 @@ abstract contract World is Test {
             roles,
             keccak256(abi.encode("kyc", expected)),
             KYC_EXPIRES,
-            address(uint160(0xE000_0000 + expected)),
+            address(uint160(0xE0000000 + expected)),
             payoutOf(expected)
         );
         assertEq(id, expected, "member ids are sequential");
@@ -233,9 +233,8 @@ abstract contract World is Test {
     function _amount(Counts memory counts) internal pure returns (uint128) {
         Rates memory rates = _rates();
         uint256 milli = uint256(counts.impressions) * rates.perMilleImpressions
-            + uint256(counts.viewables) * rates.perMilleViewables
-            + uint256(counts.clicks) * 1000 * rates.perClick
-            + uint256(counts.conversions) * 1000 * rates.perConversion;
+            + uint256(counts.viewables) * rates.perMilleViewables + uint256(counts.clicks) * 1000
+            * rates.perClick + uint256(counts.conversions) * 1000 * rates.perConversion;
         return uint128(milli / 1000);
     }
 
@@ -279,6 +278,14 @@ abstract contract World is Test {
             linesRoot: _tree(id, a, b)[0],
             isFinal: false
         });
+    }
+
+    /// @dev A first and final statement that owes nothing.
+    function _finalOf(uint32 id) internal view returns (Statement memory statement) {
+        statement.campaign = id;
+        statement.sequence = 1;
+        statement.treeSize = anchoredSize;
+        statement.isFinal = true;
     }
 
     function _settle(Statement memory statement) internal {

@@ -76,9 +76,7 @@ contract EventLogTest is World {
         Checkpoint memory next = _checkpoint(12);
         bytes32[] memory proof = LogTree.consistencyProof(logLeaves, 7, 12);
         Quorum memory quorum = _quorum(eventLog.checkpointDigest(next), 3);
-        vm.expectRevert(
-            abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 7, old.rootHash)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 7, old.rootHash));
         eventLog.anchor(old, next, proof, quorum);
         vm.expectRevert(abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 0, 0));
         eventLog.anchor(Checkpoint(0, 0), next, noProof, quorum);
@@ -163,9 +161,7 @@ contract EventLogTest is World {
         vm.expectRevert(abi.encodeWithSelector(IEventLog.InclusionProofInvalid.selector, 13, 13));
         eventLog.verifyInclusion(head, 13, logLeaves[4], proof);
         Checkpoint memory never = _checkpoint(12);
-        vm.expectRevert(
-            abi.encodeWithSelector(IEventLog.NotAnchored.selector, 12, never.rootHash)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.NotAnchored.selector, 12, never.rootHash));
         eventLog.verifyInclusion(never, 4, logLeaves[4], proof);
     }
 

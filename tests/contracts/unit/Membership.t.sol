@@ -20,7 +20,7 @@ contract MembershipTest is World {
         assertEq(m.roles, PUBLISHER_ROLE, "roles");
         assertEq(m.kycExpires, KYC_EXPIRES, "kycExpires");
         assertEq(m.kycReference, keccak256(abi.encode("kyc", PUB_A)), "kycReference");
-        assertEq(m.eventKey, address(uint160(0xE000_0000 + PUB_A)), "eventKey");
+        assertEq(m.eventKey, address(uint160(0xE0000000 + PUB_A)), "eventKey");
         assertEq(m.previousEventKey, address(0), "previousEventKey");
         assertEq(m.payout, payoutOf(PUB_A), "payout");
         assertEq(m.pendingPayout, address(0), "pendingPayout");
@@ -58,9 +58,7 @@ contract MembershipTest is World {
     }
 
     function test_RevertWhen_RegisterKycExpired() public {
-        vm.expectRevert(
-            abi.encodeWithSelector(IMembership.KycExpiryInPast.selector, START, START)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IMembership.KycExpiryInPast.selector, START, START));
         membership.register(NEW, 1, 0, START, NEW, NEW);
     }
 
@@ -110,9 +108,7 @@ contract MembershipTest is World {
     }
 
     function test_RevertWhen_ChangeEventKey() public {
-        vm.expectRevert(
-            abi.encodeWithSelector(IMembership.AccountUnknown.selector, address(this))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IMembership.AccountUnknown.selector, address(this)));
         membership.changeEventKey(NEW, 0);
         address old = membership.member(PUB_A).eventKey;
         vm.startPrank(accountOf(PUB_A));
@@ -324,7 +320,9 @@ contract MembershipTest is World {
             THRESHOLD,
             attestors,
             abi.encodePacked(
-                _sign(DIGEST, attestors[i]), _sign(DIGEST, attestors[j]), _sign(DIGEST, attestors[k])
+                _sign(DIGEST, attestors[i]),
+                _sign(DIGEST, attestors[j]),
+                _sign(DIGEST, attestors[k])
             )
         );
     }
