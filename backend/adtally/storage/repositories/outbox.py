@@ -78,6 +78,9 @@ async def save_transaction(session: AsyncSession, row: OutboxRow) -> None:
     model = await session.get(OutboxTransaction, row.id)
     if model is None:
         raise NotFound("no such outbox row", field="id", found=str(row.id))
+    # A failed row may be queued anew with another call.
+    model.to = row.to
+    model.data = row.data
     model.gas = row.gas
     model.state = row.state.value
     model.transaction_hash = row.transaction_hash
