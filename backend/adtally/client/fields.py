@@ -21,6 +21,10 @@ class Fields:
         self._document = document
         self._what = what
 
+    def names(self) -> list[str]:
+        """The names of all fields, in the document's order."""
+        return [str(name) for name in self._document]
+
     def has_value(self, name: str) -> bool:
         """Whether the field is there and not null."""
         return self._document.get(name) is not None

@@ -145,7 +145,9 @@ class LogClient:
 
     async def set_clock(self, now_ms: int) -> None:
         """Move a virtual clock (demo, replay and tests)."""
-        await self._transport.post_json("/dev/clock", {"now_ms": now_ms})
+        # Not part of the versioned API: no production service has it.
+        url = f"{self._transport.base_url}/dev/clock"
+        await self._transport.post_json(url, {"now_ms": now_ms})
 
     async def _get(self, path: str, params: Params | None = None) -> object:
         return await self._transport.get_json(path, params)

@@ -105,6 +105,36 @@ class MoneyOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportOutcome:
+    """A campaign's report over what its final statement covers.
+
+    ``metrics`` are quotients as decimal strings, None where undefined; ``hourly_impressions``
+    are accepted ones, by hour of the flight.
+    """
+
+    campaign: int
+    gross: Counts
+    net: Counts
+    spend_base_units: int
+    metrics: dict[str, str | None]
+    hourly_impressions: tuple[int, ...]
+
+    @staticmethod
+    def from_fields(campaign: int, total: Fields, by_hour: Fields) -> ReportOutcome:
+        metrics = total.inner("metrics")
+        return ReportOutcome(
+            campaign=campaign,
+            gross=counts_from_fields(total.inner("gross_to_net").inner("gross")),
+            net=counts_from_fields(total.inner("counts")),
+            spend_base_units=total.integer("spend_base_units"),
+            metrics={name: _metric(metrics.inner(name)) for name in metrics.names()},
+            hourly_impressions=tuple(
+                row.inner("counts").integer("impressions") for row in by_hour.inners("rows")
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AuditOutcome:
     """What the audit said: what was checked, and how many of each."""
 
@@ -138,7 +168,7 @@ class Outcome:
     escrow_balances: dict[str, int] = field(default_factory=dict)
     receipts: ReceiptsOutcome | None = None
     audit: AuditOutcome | None = None
-    reports: dict[int, dict[str, object]] = field(default_factory=dict)
+    reports: dict[int, ReportOutcome] = field(default_factory=dict)
     seconds: float = 0.0
 
     def check(self) -> None:
@@ -153,6 +183,7 @@ class Outcome:
             _equal("balance of the campaign", money.balance_base_units, 0)
             for line in money.lines:
                 _equal(f"line {line.publisher}", line.paid_base_units, line.amount_base_units)
+            self._check_report(money)
         for symbol, balance in self.escrow_balances.items():
             _equal(f"{symbol} in the escrow", balance, 0)
         if self.tally.surprises:
@@ -162,6 +193,18 @@ class Outcome:
             _equal("receipts anchored", self.receipts.anchored_in_time, self.receipts.received)
         if self.audit is not None and not self.audit.ok:
             raise InvariantBroken(f"the audit found: {'; '.join(self.audit.findings[:3])}")
+
+    def _check_report(self, money: MoneyOutcome) -> None:
+        report = self.reports.get(money.campaign)
+        if report is None:
+            return
+        owed = sum(line.amount_base_units for line in money.lines)
+        _equal("spend in the report", report.spend_base_units, owed)
+        stated = sum((line.counts for line in money.lines), Counts())
+        if report.net != stated:
+            raise InvariantBroken(
+                f"campaign {money.campaign}: the report counts {report.net}, the statement {stated}"
+            )
 
     def _paid(self, campaign: int, kind: str) -> list[int]:
         return [
@@ -181,6 +224,10 @@ def counts_from_fields(fields: Fields) -> Counts:
     )
 
 
+def _metric(fields: Fields) -> str | None:
+    return fields.text("value") if fields.has_value("value") else None
+
+
 def _equal(what: str, found: int, expected: int) -> None:
     if found != expected:
-        raise InvariantBroken(f"{what}: expected {expected} base units, found {found}")
+        raise InvariantBroken(f"{what}: expected {expected}, found {found}")

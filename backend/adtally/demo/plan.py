@@ -115,13 +115,19 @@ class DemoPlan:
         return next(party for party in self.parties if party.name == name)
 
 
-def _rates(unit: int, **cents: int) -> Rates:
-    """Rates given in hundredths of the token."""
-    return Rates(**{name: value * unit // 100 for name, value in cents.items()})
+def _rates(unit: int, **micros: int) -> Rates:
+    """Rates given in millionths of the token; odd ones, so that lines have something to floor."""
+    return Rates(**{name: value * unit // 10**6 for name, value in micros.items()})
 
 
-def default_plan(seed: int = 7, steps: int = 96, scale_percent: int = 100) -> DemoPlan:
-    """The demo's plan; ``scale_percent`` of its full traffic and money."""
+def default_plan(
+    seed: int = 7, steps: int = 96, scale_percent: int = 100, second_token: str = "USDX"
+) -> DemoPlan:
+    """The demo's plan; ``scale_percent`` of its full traffic and money.
+
+    The second campaign may be in the dollar with 18 decimals, ``DAIX``.
+    """
+    unit = {"USDX": USDX, "DAIX": DAIX}[second_token]
 
     def scaled(amount: int) -> int:
         return amount * scale_percent // 100
@@ -135,24 +141,24 @@ def default_plan(seed: int = 7, steps: int = 96, scale_percent: int = 100) -> De
         orders=(
             OrderPlan(
                 "Daily Ledger",
-                _rates(USDX, per_mille_impressions=840, per_click=35),
+                _rates(USDX, per_mille_impressions=8_402_713, per_click=350_000),
                 scaled(400 * USDX),
                 0.45,
             ),
             OrderPlan(
                 "Trailhead",
-                _rates(USDX, per_mille_viewables=1_190, per_conversion=650),
+                _rates(USDX, per_mille_viewables=11_899_387, per_conversion=6_500_000),
                 scaled(300 * USDX),
                 0.35,
             ),
             OrderPlan(
                 "Streamwise",
-                _rates(USDX, per_mille_impressions=2_175, per_mille_viewables=150),
+                _rates(USDX, per_mille_impressions=21_750_001, per_mille_viewables=1_499_999),
                 scaled(48 * USDX),
                 0.20,
             ),
         ),
-        deposits=(Deposit(0, scaled(65 * USDX)), Deposit(steps // 2, scaled(140 * USDX))),
+        deposits=(Deposit(0, scaled(54 * USDX)), Deposit(steps // 2, scaled(140 * USDX))),
         cuts=(CutPlan("Harbour Media", 500), CutPlan("Commons Exchange", 200)),
         creatives=("Boots, forest", "Boots, city", "Boots, video"),
         impressions=scaled(13_000),
@@ -160,17 +166,19 @@ def default_plan(seed: int = 7, steps: int = 96, scale_percent: int = 100) -> De
     )
     tents = CampaignPlan(
         name="Tents, paid per sale",
-        token="DAIX",
+        token=second_token,
         orders=(
             OrderPlan(
                 "Trailhead",
-                _rates(DAIX, per_click=12, per_conversion=925),
-                scaled(500 * DAIX),
+                _rates(unit, per_click=120_000, per_conversion=9_250_000),
+                scaled(500 * unit),
                 0.7,
             ),
-            OrderPlan("Daily Ledger", _rates(DAIX, per_conversion=1_075), scaled(500 * DAIX), 0.3),
+            OrderPlan(
+                "Daily Ledger", _rates(unit, per_conversion=10_750_000), scaled(500 * unit), 0.3
+            ),
         ),
-        deposits=(Deposit(0, scaled(250 * DAIX)),),
+        deposits=(Deposit(0, scaled(250 * unit)),),
         cuts=(CutPlan("Harbour Media", 300),),
         creatives=("Tents, lake",),
         impressions=scaled(3_000),

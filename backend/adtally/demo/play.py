@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from adtally.demo.cast import Cast
 from adtally.demo.closing import Closing
 from adtally.demo.day import Day
 from adtally.demo.narration import Narrator
-from adtally.demo.outcome import AuditOutcome, Outcome
+from adtally.demo.outcome import AuditOutcome, Outcome, ReportOutcome, StatementOutcome
 from adtally.demo.plan import DAY_SECONDS, DemoPlan
 from adtally.demo.processes import ChildProcess, adtally_command
 from adtally.demo.receipts_check import check_receipts
@@ -59,14 +60,16 @@ async def play(plan: DemoPlan, options: PlayOptions, console: Console) -> Outcom
         InvariantBroken: it worked, and money or verdicts came out wrong.
     """
     started = time.monotonic()
+    flight_start = options.flight_start_seconds or next_midnight_seconds()
     with Narrator(console, plan.steps + 1) as narrator:
         settings = StageSettings(
             rules_json=demo_rules(plan).to_json(),
+            fx_json=_fx_json(flight_start),
             job_tick_seconds=options.job_tick_seconds,
             patience_seconds=options.patience_seconds,
         )
         async with Stage(options.directory, settings) as stage:
-            outcome = await _play_on(stage, plan, options, narrator)
+            outcome = await _play_on(stage, plan, options, flight_start, narrator)
     outcome.seconds = time.monotonic() - started
     outcome.check()
     return outcome
@@ -85,6 +88,13 @@ def demo_rules(plan: DemoPlan) -> RuleSet:
     )
 
 
+def _fx_json(flight_start_seconds: int) -> bytes:
+    """One rate for the day, so that sales in euros can stand against spend in dollars."""
+    day = datetime.fromtimestamp(flight_start_seconds, UTC).date().isoformat()
+    rate = {"base": "EUR", "quote": "USD", "rate": "1.08", "day": day, "source": "demo"}
+    return json.dumps([rate]).encode()
+
+
 def next_midnight_seconds() -> int:
     """The first midnight UTC that leaves time to prepare."""
     now = int(time.time()) + _PREPARATION_SECONDS + _SETUP_SLACK_SECONDS
@@ -92,9 +102,8 @@ def next_midnight_seconds() -> int:
 
 
 async def _play_on(
-    stage: Stage, plan: DemoPlan, options: PlayOptions, narrator: Narrator
+    stage: Stage, plan: DemoPlan, options: PlayOptions, flight_start: int, narrator: Narrator
 ) -> Outcome:
-    flight_start = options.flight_start_seconds or next_midnight_seconds()
     ready_at = flight_start - _PREPARATION_SECONDS
     narrator.phase("starting a local chain")
     await stage.start_chain()
@@ -134,7 +143,7 @@ async def _play_on(
         sender.tally, cast.names, {each.id: each.plan.name for each in cast.campaigns}
     )
     await closing.read(outcome)
-    await _check(stage, cast, options, outcome, narrator)
+    await _check(stage, options, outcome, narrator)
     return outcome
 
 
@@ -149,20 +158,32 @@ async def _await_members(stage: Stage, cast: Cast) -> None:
     )
 
 
-async def _check(
-    stage: Stage, cast: Cast, options: PlayOptions, outcome: Outcome, narrator: Narrator
-) -> None:
+async def _check(stage: Stage, options: PlayOptions, outcome: Outcome, narrator: Narrator) -> None:
     narrator.phase("checking every receipt")
     outcome.receipts = await check_receipts(
         outcome.tally.answers, stage.log, outcome.tree_size, outcome.anchors, stage.chain
     )
-    for campaign in cast.campaigns:
-        report = await stage.log.report(campaign.id)
-        if isinstance(report, dict):
-            outcome.reports[campaign.id] = report
+    for statement in outcome.statements:
+        if statement.is_final:
+            outcome.reports[statement.campaign] = await _report(stage, statement)
     if options.with_audit:
         narrator.phase("auditing from public data alone")
         outcome.audit = await _audit(stage)
+
+
+async def _report(stage: Stage, statement: StatementOutcome) -> ReportOutcome:
+    """The report over exactly what a statement covers."""
+    documents = [
+        Fields(
+            await stage.log.report(
+                statement.campaign, statement=statement.sequence, granularity=granularity
+            ),
+            "report",
+        )
+        for granularity in ("", "hour")
+    ]
+    total, by_hour = documents
+    return ReportOutcome.from_fields(statement.campaign, total.inner("total"), by_hour)
 
 
 async def _audit(stage: Stage) -> AuditOutcome:

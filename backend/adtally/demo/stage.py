@@ -10,7 +10,7 @@ import asyncio
 import shutil
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -47,6 +47,7 @@ class StageSettings:
     """
 
     rules_json: bytes
+    fx_json: bytes = b"[]"
     anchor_every_entries: int = 100_000
     anchor_every_seconds: int = 3_600
     job_tick_seconds: float = 0.1
@@ -148,7 +149,7 @@ class Stage:
         keys = OperatorKeys.load_or_create(self.directory / "service" / "keys")
         account = address_of(keys.transaction)
         await give_ether(self.chain, account, 10**21)
-        self._deployment = await deploy(
+        deployed = await deploy(
             self.chain,
             artifacts,
             deployer_key=self.registrar_key,
@@ -156,19 +157,24 @@ class Stage:
             attestors=[address_of(attestor_key(name)) for name in ATTESTORS],
             threshold=THRESHOLD,
         )
+        dollars = {
+            symbol: replace(token, currency="USD") for symbol, token in deployed.tokens.items()
+        }
+        self._deployment = replace(deployed, tokens=dollars)
         self._deployment.save(self.deployment_path)
 
     async def start_service(self, now_ms: int) -> LocalTime:
         """Start service and attestors; returns the time that both clocks obey."""
         port = free_port()
         self.service_url = f"http://127.0.0.1:{port}"
-        rules_path = self.directory / "service" / "rules.json"
-        rules_path.write_bytes(self.settings.rules_json)
+        folder = self.directory / "service"
+        (folder / "rules.json").write_bytes(self.settings.rules_json)
+        (folder / "fx.json").write_bytes(self.settings.fx_json)
         self._service = ChildProcess(
             "service",
             adtally_command("up"),
             self.directory / "service.log",
-            self._service_environment(port, rules_path, now_ms),
+            self._service_environment(port, folder, now_ms),
         )
         self._start(self._service)
         self._log = LogClient(self.service_url, self.retry)
@@ -191,16 +197,17 @@ class Stage:
     async def _health(self) -> object:
         return await self.log.status()
 
-    def _service_environment(self, port: int, rules_path: Path, now_ms: int) -> Mapping[str, str]:
+    def _service_environment(self, port: int, folder: Path, now_ms: int) -> Mapping[str, str]:
         settings = self.settings
         return {
-            "ADTALLY_DATA_DIR": str(self.directory / "service"),
+            "ADTALLY_DATA_DIR": str(folder),
             "ADTALLY_DEPLOYMENT": str(self.deployment_path),
             "ADTALLY_RPC_URL": self.chain.rpc.url,
             "ADTALLY_PORT": str(port),
             "ADTALLY_CLOCK": "virtual",
             "ADTALLY_VIRTUAL_START_MS": str(now_ms),
-            "ADTALLY_RULES_FILE": str(rules_path),
+            "ADTALLY_RULES_FILE": str(folder / "rules.json"),
+            "ADTALLY_FX_FILE": str(folder / "fx.json"),
             "ADTALLY_ANCHOR_EVERY_ENTRIES": str(settings.anchor_every_entries),
             "ADTALLY_ANCHOR_EVERY_SECONDS": str(settings.anchor_every_seconds),
             "ADTALLY_JOB_TICK_SECONDS": str(settings.job_tick_seconds),

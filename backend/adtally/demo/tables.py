@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import TypeVar
 
 from rich import box
@@ -11,12 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from adtally.demo.money import TokenUnit
-from adtally.demo.outcome import MoneyOutcome, Outcome, StatementOutcome
+from adtally.demo.outcome import MoneyOutcome, Outcome, ReportOutcome, StatementOutcome
 from adtally.demo.tally import may_be
 from adtally.events.verdict import Verdict
 from adtally.types import Counts
 
 _Row = TypeVar("_Row")
+_CENT = Decimal("0.01")
+_BARS = " ▁▂▃▄▅▆▇█"
 
 _WHY = {
     None: "honest traffic",
@@ -44,9 +47,8 @@ def outcome_tables(outcome: Outcome) -> Iterator[RenderableType]:
     yield statement_table(outcome)
     for money in outcome.money:
         yield line_table(money, outcome)
-    for money in outcome.money:
-        if money.campaign in outcome.reports:
-            yield report_table(money, outcome)
+    if outcome.reports:
+        yield report_table(outcome)
     yield money_table(outcome)
     yield check_table(outcome)
 
@@ -54,7 +56,7 @@ def outcome_tables(outcome: Outcome) -> Iterator[RenderableType]:
 def _table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left")
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     return table
 
 
@@ -202,22 +204,64 @@ def money_table(outcome: Outcome) -> Table:
     return table
 
 
-def report_table(money: MoneyOutcome, outcome: Outcome) -> Table:
-    """The campaign's report: analytics over the settled events."""
-    report = outcome.reports[money.campaign]
-    table = _table(f"{outcome.campaign_names[money.campaign]}: report", "metric", "value")
-    for name, value in report.items():
-        table.add_row(name, metric_text(name, value, money.unit))
+def report_table(outcome: Outcome) -> Table:
+    """The campaigns' reports side by side: analytics over exactly the settled events."""
+    table = _table("What the advertiser reads", "")
+    reports = [(money, outcome.reports[money.campaign]) for money in outcome.money]
+    for money, _ in reports:
+        table.add_column(outcome.campaign_names[money.campaign], justify="right")
+    for label, cell in _REPORT_ROWS:
+        table.add_row(label, *(cell(report, money.unit) for money, report in reports))
     return table
 
 
-def metric_text(name: str, value: object, unit: TokenUnit) -> str:
-    """A metric as people read it; null where its denominator is zero."""
-    if value is None:
+def _gross_to_net(report: ReportOutcome, _: TokenUnit) -> str:
+    return f"{report.gross.impressions:,} -> {report.net.impressions:,}"
+
+
+def _percent(name: str) -> Callable[[ReportOutcome, TokenUnit], str]:
+    def cell(report: ReportOutcome, _: TokenUnit) -> str:
+        value = report.metrics.get(name)
+        return "-" if value is None else f"{(Decimal(value) * 100).quantize(_CENT)} %"
+
+    return cell
+
+
+def _price(name: str) -> Callable[[ReportOutcome, TokenUnit], str]:
+    def cell(report: ReportOutcome, unit: TokenUnit) -> str:
+        value = report.metrics.get(name)
+        return "-" if value is None else unit.named(int(Decimal(value)), 4)
+
+    return cell
+
+
+def _ratio(report: ReportOutcome, _: TokenUnit) -> str:
+    value = report.metrics.get("roas")
+    return "-" if value is None else str(Decimal(value).quantize(_CENT))
+
+
+def _hours(report: ReportOutcome, _: TokenUnit) -> str:
+    most = max(report.hourly_impressions, default=0)
+    if most == 0:
         return "-"
-    if name.endswith("_base_units") and isinstance(value, str | int):
-        return unit.named(int(value))
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    steps = len(_BARS) - 1
+    return "".join(_BARS[-(-count * steps // most)] for count in report.hourly_impressions)
+
+
+_REPORT_ROWS: tuple[tuple[str, Callable[[ReportOutcome, TokenUnit], str]], ...] = (
+    ("impressions by hour", _hours),
+    ("impressions, gross -> net", _gross_to_net),
+    ("viewable", lambda report, _: f"{report.net.viewables:,}"),
+    ("clicks", lambda report, _: f"{report.net.clicks:,}"),
+    ("conversions", lambda report, _: f"{report.net.conversions:,}"),
+    ("spend", lambda report, unit: unit.named(report.spend_base_units)),
+    ("CTR", _percent("ctr")),
+    ("CVR", _percent("cvr")),
+    ("viewable rate", _percent("viewable_rate")),
+    ("eCPM", _price("ecpm")),
+    ("CPA", _price("cpa")),
+    ("ROAS", _ratio),
+)
 
 
 def check_table(outcome: Outcome) -> Group:
@@ -230,7 +274,7 @@ def check_table(outcome: Outcome) -> Group:
         )
     if outcome.audit is not None:
         for what, count in outcome.audit.checked.items():
-            table.add_row(what.replace("_", " "), f"{count:,}")
+            table.add_row(f"audit: {what}", f"{count:,}")
     ok = outcome.audit is not None and outcome.audit.ok
     verdict = Text("audit: everything agrees", "bold green") if ok else Text("audit failed", "red")
     return Group(table, verdict)
