@@ -210,7 +210,8 @@ class Chain:
         """Gas that the call needs on the latest block. Raises ChainReverted as ``call``."""
         message = _message(to, data, sender, None)
         what = "a contract creation" if to is None else f"the call to {_hex(to)}"
-        return _int(await self._ask("eth_estimateGas", message, what=what))
+        # anvil's default is the pending block, where our own waiting transaction already counts.
+        return _int(await self._ask("eth_estimateGas", message, "latest", what=what))
 
     async def nonce(self, address: Address, at: BlockStamp | None = None) -> int:
         """Transactions of the account that are mined (not those that wait)."""

@@ -1,0 +1,285 @@
+"""The written signatures against the compiled ABI, and the wrappers against the contracts."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from eth_utils import keccak
+
+from adtally.chain.abi import Event, Function
+from adtally.chain.compile import Artifact
+from adtally.chain.contracts import (
+    access_manager,
+    campaign_escrow,
+    event_log,
+    membership,
+    token,
+)
+from adtally.chain.contracts.campaign_escrow import (
+    ClaimLine,
+    OrderState,
+    decode_claimed,
+    decode_cut_paid,
+    decode_refunded,
+    decode_statement_submitted,
+)
+from adtally.chain.reverts import CUSTOM_ERRORS
+from adtally.errors import ChainReverted, InvalidInput, Reorged
+from adtally.events.eip712 import escrow_domain, statement_digest
+from adtally.events.signature import sign
+from adtally.settlement.claim_tree import ClaimTree
+from adtally.types import (
+    BlockStamp,
+    Counts,
+    Cut,
+    GoalType,
+    Line,
+    Rates,
+    Role,
+    Statement,
+    Terms,
+)
+from support.chain_site import DEPLOYER, OPERATOR, STRANGER, ChainSite
+
+pytestmark = pytest.mark.chain
+
+_PAIRS = [
+    ("AccessManager", access_manager),
+    ("Membership", membership),
+    ("EventLog", event_log),
+    ("CampaignEscrow", campaign_escrow),
+    ("MockDollar", token),
+]
+
+
+def _type(parameter: dict[str, object]) -> str:
+    kind = str(parameter["type"])
+    if kind.startswith("tuple"):
+        inner = ",".join(_type(part) for part in parameter["components"])  # type: ignore[attr-defined]
+        return f"({inner}){kind.removeprefix('tuple')}"
+    return kind
+
+
+def _signature(entry: dict[str, object]) -> str:
+    inputs = ",".join(_type(parameter) for parameter in entry["inputs"])  # type: ignore[attr-defined]
+    return f"{entry['name']}({inputs})"
+
+
+@pytest.mark.parametrize(("name", "wrapper"), _PAIRS)
+def test_signatures__against_compiled_abi__are_equal(
+    name: str, wrapper: object, artifacts: dict[str, Artifact]
+) -> None:
+    abi = artifacts[name].abi
+    functions = {
+        _signature(entry): ",".join(_type(output) for output in entry["outputs"])
+        for entry in abi
+        if entry["type"] == "function"
+    }
+    events = {
+        _signature(entry): [(p["name"], p["indexed"]) for p in entry["inputs"]]
+        for entry in abi
+        if entry["type"] == "event"
+    }
+    for value in vars(wrapper).values():
+        if isinstance(value, Function):
+            assert value.signature in functions
+            assert value.returns in ("", functions[value.signature])
+        if isinstance(value, Event):
+            written = f"{value.name}({','.join(value.types)})"
+            assert events[written] == list(zip(value.names, value.indexed, strict=True))
+
+
+def test_errors__of_our_contracts__are_all_decodable(artifacts: dict[str, Artifact]) -> None:
+    known = {f"{error.name}({','.join(error.types)})": error.names for error in CUSTOM_ERRORS}
+    for name in ("IMembership", "IEventLog", "ICampaignEscrow"):
+        for entry in artifacts[name].abi:
+            if entry["type"] == "error":
+                names = tuple(parameter["name"] for parameter in entry["inputs"])
+                assert known[_signature(entry)] == names
+    assert len({error.selector for error in CUSTOM_ERRORS}) == len(known)
+
+
+@pytest.mark.asyncio
+async def test_membership__register_and_change__reads_back(hardhat_site: ChainSite) -> None:
+    people = hardhat_site.membership
+    assert await people.member_count() == 1
+    operator = await people.member(1)
+    assert operator.account == OPERATOR.address
+    assert operator.roles == Role.OPERATOR
+    assert operator.event_key == hardhat_site.deployment.receipt_signer
+    account = secrets.token_bytes(20)
+    await hardhat_site.wallet(DEPLOYER).send(
+        people.register_call(
+            account,
+            Role.PUBLISHER | Role.COLLECTOR,
+            kyc_reference=b"\x07" * 32,
+            kyc_expires_seconds=operator.kyc_expires_seconds,
+            event_key=STRANGER.address,
+        )
+    )
+    member = await people.member_of(account)
+    assert member == 2
+    assert (await people.member(member)).event_key == STRANGER.address
+    assert await people.payout_of(member) == account
+    assert await people.is_active(member, Role.PUBLISHER)
+    assert not await people.is_active(member, Role.ADVERTISER)
+    assert (await people.attestor_set(1))[0] == 1
+    assert await people.payout_delay_seconds() > 0
+
+
+@pytest.mark.asyncio
+async def test_membership__stranger_registers__is_refused_by_name(any_site: ChainSite) -> None:
+    call = any_site.membership.register_call(
+        STRANGER.address, Role.PUBLISHER, kyc_reference=bytes(32), kyc_expires_seconds=2**40
+    )
+    with pytest.raises(ChainReverted) as caught:
+        await any_site.wallet(STRANGER).send(call)
+    assert caught.value.reason == f"AccessManagedUnauthorized(caller=0x{STRANGER.address.hex()})"
+
+
+@pytest.mark.asyncio
+async def test_event_log__anchors__are_kept_and_extend(any_site: ChainSite) -> None:
+    log = any_site.event_log
+    wallet = any_site.wallet(STRANGER)
+    before = await any_site.chain.latest()
+    await wallet.send(any_site.anchor_call(0, 7))
+    receipt = await wallet.send(any_site.anchor_call(7, 20))
+    anchored = event_log.decode_anchored(receipt.logs[0])
+    assert anchored.checkpoint == any_site.checkpoint(20)
+    assert anchored.number == 2
+    assert await log.head_size() == 20
+    assert await log.head_size(before) == 0
+    assert await log.is_anchored(any_site.checkpoint(7))
+    assert not await log.is_anchored(any_site.checkpoint(8))
+    await log.verify_inclusion(
+        any_site.checkpoint(20), 3, any_site.tree.leaf(3), any_site.tree.inclusion_proof(3, 20)
+    )
+    assert (await log.operator(), await log.attestor_set()) == (1, 1)
+    with pytest.raises(ChainReverted) as caught:
+        await wallet.send(any_site.anchor_call(7, 21))
+    assert caught.value.reason.startswith("PreviousNotHead(treeSize=7, rootHash=0x")
+
+
+@pytest.mark.asyncio
+async def test_chain__read_pinned_to_unknown_block__says_reorged(any_site: ChainSite) -> None:
+    latest = await any_site.chain.latest()
+    gone = BlockStamp(latest.number, b"\x11" * 32, latest.timestamp_seconds)
+    with pytest.raises(Reorged):
+        await any_site.event_log.head_size(gone)
+
+
+@pytest.mark.asyncio
+async def test_chain__logs_in_pieces__are_all_logs_once(
+    any_site: ChainSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet = any_site.wallet(STRANGER)
+    for size in range(5):
+        await wallet.send(any_site.anchor_call(size, size + 1))
+    last = (await any_site.chain.latest()).number
+    whole = await any_site.chain.logs(0, last, [any_site.event_log.address])
+    monkeypatch.setattr("adtally.chain.connection.LOGS_RANGE", 2)
+    assert await any_site.chain.logs(0, last, [any_site.event_log.address]) == whole
+    assert [event_log.decode_anchored(log).number for log in whole] == [1, 2, 3, 4, 5]
+
+
+class _Campaign:
+    """A campaign on real contracts: an advertiser, a publisher, an agency."""
+
+    rates = Rates(2_000_000, 0, 250_000, 0)
+    cap = 50_000_000
+
+    def __init__(self, site: ChainSite) -> None:
+        self.site = site
+        self.members: dict[str, int] = {}
+
+    async def open(self) -> int:
+        site = self.site
+        deployer = site.wallet(DEPLOYER)
+        now = (await site.chain.latest()).timestamp_seconds
+        people = {"advertiser": Role.ADVERTISER, "publisher": Role.PUBLISHER}
+        for name, role in (people | {"agency": Role.INTERMEDIARY}).items():
+            account = {"advertiser": DEPLOYER, "publisher": STRANGER}.get(name)
+            address = account.address if account else keccak(name.encode())[12:]
+            await deployer.send(
+                site.membership.register_call(
+                    address, role, kyc_reference=bytes(32), kyc_expires_seconds=now + 10**6
+                )
+            )
+            self.members[name] = await site.membership.member_of(address)
+        self.terms = Terms(
+            token=site.dollars.address,
+            flight_start_seconds=now,
+            flight_end_seconds=now + 86_400,
+            late_window_seconds=60,
+            dispute_window_seconds=0,
+            grace_seconds=60,
+            notice_seconds=60,
+            attestor_set=1,
+            goal_type=GoalType.CLICKS,
+            goal_count=5,
+            settle_threshold_base_units=1_000_000,
+            cuts=(Cut(self.members["agency"], 500),),
+        )
+        receipt = await deployer.send(site.escrow.open_campaign_call(self.terms))
+        opened = campaign_escrow.CAMPAIGN_OPENED.decode(receipt.logs[0])
+        return int(opened["campaign"])
+
+
+@pytest.mark.asyncio
+async def test_escrow__campaign_from_terms_to_refund__moves_exact_amounts(
+    hardhat_site: ChainSite,
+) -> None:
+    site, setup = hardhat_site, _Campaign(hardhat_site)
+    campaign = await setup.open()
+    deployer, stranger = site.wallet(DEPLOYER), site.wallet(STRANGER)
+    escrow, publisher = site.escrow, setup.members["publisher"]
+    assert await escrow.terms(campaign) == setup.terms
+    await deployer.send(site.dollars.mint_call(DEPLOYER.address, 100_000_000))
+    await deployer.send(site.dollars.approve_call(escrow.address, 60_000_000))
+    await deployer.send(escrow.fund_call(campaign, 60_000_000))
+    permit = await site.dollars.permit_digest(DEPLOYER.address, escrow.address, 5, 2**40)
+    await deployer.send(
+        escrow.fund_with_permit_call(campaign, 5, 2**40, sign(permit, DEPLOYER.private_key))
+    )
+    await deployer.send(escrow.offer_order_call(campaign, publisher, setup.rates, setup.cap))
+    await stranger.send(escrow.accept_order_call(campaign, setup.rates, setup.cap))
+    order = await escrow.order(campaign, publisher)
+    assert (order.rates, order.cap_base_units) == (setup.rates, setup.cap)
+    assert order.state is OrderState.ACCEPTED
+
+    await stranger.send(site.anchor_call(0, 9))
+    counts = Counts(1500, 0, 3, 0)
+    line = Line(publisher, counts, 3_750_000)
+    tree = ClaimTree(escrow_domain(31337, escrow.address), campaign, [line])
+    statement = Statement(campaign, 1, 9, 3_750_000, counts, tree.root, False)
+    domain = escrow_domain(site.deployment.chain_id, escrow.address)
+    assert await escrow.statement_digest(statement) == statement_digest(domain, statement)
+    assert await escrow.domain_separator() == domain
+    settled = await stranger.send(site.settle_call(statement))
+    assert decode_statement_submitted(settled.logs[0]).statement == statement
+
+    claim = ClaimLine(campaign, publisher, counts, tuple(tree.proof(publisher)))
+    assert await escrow.claimable(claim) == 3_750_000
+    paid = await stranger.send(escrow.claim_many_call([claim]), gas=400_000)
+    claimed = [log for log in paid.logs if campaign_escrow.CLAIMED.matches(log)]
+    assert decode_claimed(claimed[0]).amount_base_units == 3_750_000
+    assert decode_claimed(claimed[0]).payout == STRANGER.address
+    assert await escrow.cut_payable(campaign, 0) == 187_500
+    cut = await stranger.send(escrow.pay_cut_call(campaign, 0))
+    cuts = [log for log in cut.logs if campaign_escrow.CUT_PAID.matches(log)]
+    assert decode_cut_paid(cuts[0]).amount_base_units == 187_500
+
+    view = await escrow.campaign(campaign)
+    assert (view.funded_base_units, view.claimed_base_units) == (60_000_005, 3_750_000)
+    assert view.active.sequence == 1
+    assert await escrow.liabilities(site.dollars.address) == 60_000_005 - 3_937_500
+    await site.chain.rpc.request("evm_increaseTime", 100_000)
+    await site.chain.rpc.request("evm_mine")
+    assert await escrow.refundable(campaign) == 60_000_005 - 3_937_500
+    back = await deployer.send(escrow.refund_call(campaign))
+    refunds = [log for log in back.logs if campaign_escrow.REFUNDED.matches(log)]
+    assert decode_refunded(refunds[0]).amount_base_units == 60_000_005 - 3_937_500
+    assert await site.dollars.balance_of(escrow.address) == 0
+    with pytest.raises(InvalidInput):
+        decode_claimed(refunds[0])
