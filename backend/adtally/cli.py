@@ -32,12 +32,22 @@ LOCAL_DEPLOYMENT = Path("var/deployment.json")
 
 
 @app.command()
-def up() -> None:
+def up(
+    local_chain: Annotated[
+        bool,
+        typer.Option(
+            "--local-chain", help="Also run a local chain with contracts and three attestors."
+        ),
+    ] = False,
+) -> None:
     """Run the service; settings come from the environment (ADTALLY_*)."""
     from adtally.commands import up as command
     from adtally.config import Settings
 
-    command.up(Settings())
+    if local_chain:
+        command.up_local(Settings(), Console())
+    else:
+        command.up(Settings())
 
 
 @app.command()
@@ -54,6 +64,41 @@ def demo(
 
 
 @app.command()
+def deploy(
+    attestor: Annotated[list[str], typer.Option(help="Address of an attestor; once for each.")],
+    rpc_url: RpcUrl = LOCAL_CHAIN,
+    data_dir: Annotated[
+        Path, typer.Option(help="Gets the deployment file and the operator's keys.")
+    ] = Path("var"),
+    deployer_key_file: Annotated[
+        Path | None, typer.Option(help="Pays for it; default: a local chain's first account.")
+    ] = None,
+    threshold: Annotated[
+        int | None, typer.Option(min=1, help="Signatures needed; default: a majority.")
+    ] = None,
+    confirmations: Annotated[
+        int, typer.Option(min=0, help="Blocks until a block is final; 0: at once.")
+    ] = 0,
+) -> None:
+    """Put the contracts on a chain and write the deployment file."""
+    from adtally.chain.finality import INSTANT, Finality, FinalityKind
+    from adtally.commands import deploy as command
+    from adtally.commands.running import run
+
+    finality = Finality(FinalityKind.CONFIRMATIONS, confirmations) if confirmations else INSTANT
+    options = command.DeployOptions(
+        rpc_url,
+        data_dir,
+        deployer_key_file,
+        [command.parse_address(text) for text in attestor],
+        threshold,
+        finality,
+    )
+    deployed = run(command.deploy_contracts(options))
+    command.show_deployment(deployed, data_dir / "deployment.json", Console())
+
+
+@app.command()
 def attest(
     key_file: Annotated[Path, typer.Option(help="The attestor's private key, 32 bytes in hex.")],
     service: Service = LOCAL_SERVICE,
@@ -63,6 +108,9 @@ def attest(
     interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 1.0,
     create_key: Annotated[
         bool, typer.Option("--create-key", help="Make the key file, tell its address, and stop.")
+    ] = False,
+    end_with_parent: Annotated[
+        bool, typer.Option("--end-with-parent", help="Stop when the starting process has gone.")
     ] = False,
 ) -> None:
     """Recompute what the service asks to be signed, and sign only that."""
@@ -74,11 +122,10 @@ def attest(
         command.create_key(key_file, Console())
         return
     start_logging()
-    run(
-        command.attest(
-            command.AttestOptions(service, rpc_url, deployment, key_file, data_dir, interval)
-        )
+    options = command.AttestOptions(
+        service, rpc_url, deployment, key_file, data_dir, interval, end_with_parent
     )
+    run(command.attest(options))
 
 
 @app.command()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import os
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,7 @@ from adtally.events.signature import address_of
 from adtally.types import Address
 
 _RECORD_FILE = "signed.jsonl"
+_PARENT_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class AttestOptions:
     key_file: Path
     data_dir: Path
     interval_seconds: float
+    end_with_parent: bool = False
 
 
 class _ApiDesk:
@@ -113,3 +119,15 @@ async def attest(options: AttestOptions) -> None:
     finally:
         await log.close()
         await chain.close()
+
+
+async def _until_orphaned(work: Coroutine[Any, Any, None]) -> None:
+    """Work until the process that started this one has gone, however it went."""
+    parent = os.getppid()
+    task = asyncio.ensure_future(work)
+    while not task.done() and os.getppid() == parent:
+        await asyncio.wait([task], timeout=_PARENT_POLL_SECONDS)
+    if not task.done():
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

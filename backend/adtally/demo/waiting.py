@@ -46,6 +46,6 @@ async def wait_for(
                 f"waited in vain for {what}",
                 expected=f"it within {patience_seconds:.0f} s",
                 found="nothing",
-                action="read the logs of service and attestors",
+                action="read the logs of the processes that should have done it",
             )
         await asyncio.sleep(_POLL_SECONDS)

@@ -1,0 +1,139 @@
+"""``adtally deploy``: the contracts onto a chain, keys and deployment file into the data folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_utils import to_checksum_address
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from adtally.chain.accounts import local_account, require_local_chain
+from adtally.chain.compile import compile_contracts
+from adtally.chain.connection import Chain
+from adtally.chain.deploy import MemberKeys, deploy
+from adtally.chain.deployment import Deployment
+from adtally.chain.finality import Finality
+from adtally.chain.node_tools import find_project_root
+from adtally.commands.private_keys import read_key
+from adtally.demo.local_time import give_ether
+from adtally.demo.waiting import wait_for
+from adtally.errors import Conflict, InvalidInput
+from adtally.events.signature import address_of
+from adtally.intake.keys import OperatorKeys
+from adtally.types import Address
+
+_FINALITY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeployOptions:
+    """What to deploy and where to.
+
+    Attributes:
+        data_dir: of the service: gets ``keys/`` (unless there) and ``deployment.json``.
+        deployer_key_file: None uses the well-known account of a local chain.
+        attestors: the set that co-signs, 20-byte addresses.
+        threshold: None takes the least majority.
+    """
+
+    rpc_url: str
+    data_dir: Path
+    deployer_key_file: Path | None
+    attestors: Sequence[Address]
+    threshold: int | None
+    finality: Finality
+
+
+async def deploy_contracts(options: DeployOptions) -> Deployment:
+    """Deploy, wait until it is final, then write the deployment file.
+
+    Raises:
+        Conflict: there is a deployment file already; it is never written over.
+    """
+    path = options.data_dir / "deployment.json"
+    if path.exists():
+        raise Conflict(
+            "there is a deployment already",
+            field=str(path),
+            expected="no file there",
+            found="one",
+            action="use it, or name another --data-dir: the log belongs to its contracts",
+        )
+    chain = Chain(options.rpc_url, options.finality)
+    try:
+        keys = OperatorKeys.load_or_create(options.data_dir / "keys")
+        account = address_of(keys.transaction)
+        deployer_key = await _deployer_key(chain, options, account)
+        artifacts = await asyncio.to_thread(compile_contracts, find_project_root())
+        deployment = await deploy(
+            chain,
+            artifacts,
+            deployer_key=deployer_key,
+            operator=MemberKeys(account, address_of(keys.receipt)),
+            attestors=options.attestors,
+            threshold=options.threshold or len(options.attestors) // 2 + 1,
+        )
+        await _until_final(chain, (await chain.latest()).number)
+    finally:
+        await chain.close()
+    deployment.save(path)
+    return deployment
+
+
+async def _deployer_key(chain: Chain, options: DeployOptions, operator: Address) -> bytes:
+    if options.deployer_key_file is not None:
+        return read_key(options.deployer_key_file)
+    require_local_chain(await chain.chain_id())
+    await give_ether(chain, operator, 10**21)
+    return local_account(0).private_key
+
+
+async def _until_final(chain: Chain, number: int) -> None:
+    """A file that names contracts which are lost in a crash would be worse than none."""
+
+    async def look() -> bool | None:
+        final = await chain.final()
+        return True if final is not None and final.number >= number else None
+
+    await wait_for(
+        f"block {number} to be final",
+        look,
+        alive=lambda: None,
+        patience_seconds=_FINALITY_SECONDS,
+    )
+
+
+def parse_address(text: str) -> Address:
+    """20 bytes from hex; raises InvalidInput."""
+    try:
+        address = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        address = b""
+    if len(address) != 20:
+        raise InvalidInput(
+            "not an address", field="attestor", expected="20 bytes in hex", found=text
+        )
+    return address
+
+
+def show_deployment(deployment: Deployment, path: Path, console: Console) -> None:
+    """Where everything is."""
+    table = Table("what", "where", box=box.SIMPLE_HEAD)
+    for name, contract in deployment.contracts.items():
+        table.add_row(name, to_checksum_address(contract.address))
+    for symbol, token in deployment.tokens.items():
+        table.add_row(f"{symbol} ({token.decimals} decimals)", to_checksum_address(token.address))
+    for attestor in deployment.attestors:
+        table.add_row("attestor", to_checksum_address(attestor))
+    console.print(table)
+    console.print(
+        f"chain {deployment.chain_id}, block {deployment.block_number}, "
+        f"{deployment.threshold} of {len(deployment.attestors)} attestors must sign\n"
+        f"written to {path}",
+        highlight=False,
+    )
