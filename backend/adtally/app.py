@@ -8,6 +8,8 @@ decided meanwhile, then serve.
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -59,13 +61,17 @@ def _open_sequencer(
     settings: Settings, deployment: Deployment, clock: Clock, keys: OperatorKeys
 ) -> Sequencer:
     """Replay the log; the machine's own bytes are guarded by CRC and by the checkpoints."""
-    machine = LogMachine(
-        deployment.log_identity, deployment.escrow_domain, verify_signatures=False
-    )
-    sequencer = Sequencer(LogStore.open(settings.log_dir), machine, clock, keys.receipt)
+    machine = LogMachine(deployment.log_identity, deployment.escrow_domain, verify_signatures=False)
+    store = LogStore.open(settings.log_dir)
+    sequencer = Sequencer(store, machine, clock, keys.receipt, on_failure=_ask_to_stop)
     sequencer.recover()
     machine.require_signatures()
     return sequencer
+
+
+def _ask_to_stop() -> None:
+    """Shut down in order; whoever supervises the process starts it anew, and it replays."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _check_against_checkpoints(database: Database, sequencer: Sequencer) -> None:

@@ -43,6 +43,7 @@ OPERATOR, ADVERTISER, ALICE, BOB, AGENCY = 1, 2, 3, 4, 5
 CAMPAIGN = 1
 PLACEMENT = 7
 CREATIVE = 9
+DEFAULT_RATES = Rates(2_000_000, 500_000, 250_000, 5_000_000)
 RECEIPT_KEY = keccak(b"receipt key")
 
 _ROLES = {
@@ -72,7 +73,7 @@ class World:
     """Facts under construction, and the event ids and sequences handed out so far."""
 
     rules: RuleSet = field(default_factory=RuleSet)
-    rates: Rates = Rates(2_000_000, 500_000, 250_000, 5_000_000)
+    rates: Rates = DEFAULT_RATES
     cap: int = 10**12
     funding: int = 10**12
     cuts: tuple[Cut, ...] = (Cut(AGENCY, 500), Cut(OPERATOR, 250))

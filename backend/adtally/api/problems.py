@@ -19,6 +19,7 @@ from adtally.errors import (
     NotAllowed,
     NotFound,
     Overloaded,
+    StorageFailed,
     TooLarge,
     VerificationFailed,
 )
@@ -36,6 +37,7 @@ _STATUS: tuple[tuple[type[AdtallyError], int], ...] = (
     (VerificationFailed, 401),
     (InsufficientEscrow, 409),
     (Overloaded, 503),
+    (StorageFailed, 503),
     (ChainError, 503),
 )
 

@@ -72,16 +72,23 @@ class Sequencer:
         machine: fresh state machine.
         clock: gives received-at.
         receipt_key: private key that signs receipts.
+        on_failure: called once when the log can't be written any more.
     """
 
     def __init__(
-        self, store: LogStore, machine: LogMachine, clock: Clock, receipt_key: bytes
+        self,
+        store: LogStore,
+        machine: LogMachine,
+        clock: Clock,
+        receipt_key: bytes,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.machine = machine
         self.tree = MerkleTree()
         self.failure: BaseException | None = None
         self._clock = clock
+        self._on_failure = on_failure
         self._batches = BatchIndex()
         self._issuer = ReceiptIssuer(machine.identity, receipt_key, self.tree)
         self._queue: asyncio.Queue[_Job | None] = asyncio.Queue()
@@ -232,14 +239,15 @@ class Sequencer:
     def _take_facts(
         self, job: _Job, make: Callable[[int], Sequence[FactsEntry]], group: _Group
     ) -> None:
-        for number, facts in enumerate(make(self._received_at_ms())):
+        # Encoded first: what can't be encoded must not be applied either.
+        made = [(facts, facts.to_entry()) for facts in make(self._received_at_ms())]
+        for number, (facts, entry) in enumerate(made):
             try:
                 self.machine.apply_facts(facts)
             except AdtallyError as error:
                 if number == 0:
                     raise
                 raise InvariantBroken(f"facts half entered: {error}") from error
-            entry = facts.to_entry()
             self._note_entry(entry, group.add([entry]))
         job.answer = lambda: self.store.size
 
@@ -297,6 +305,7 @@ class Sequencer:
         for unanswered in waiting:
             if not unanswered.future.done():
                 unanswered.future.set_exception(Overloaded("the log can't be written"))
+        self._on_failure()
 
 
 def _answer(job: _Job) -> None:

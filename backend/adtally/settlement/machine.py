@@ -223,8 +223,8 @@ class LogMachine:
                 found=str(batch.sequence),
                 action="send batches of one member one after the other, without gaps",
             )
-        events = [AdEvent.from_record(record) for record in batch.records]
-        self._index.prune(received_at_ms, rules)
+        events = [_unjudged(record) for record in batch.records]
+        self._index.advance(received_at_ms, rules)
         self._next_sequence[batch.member] = expected + 1
         self.last_received_at_ms = received_at_ms
         return [
@@ -243,6 +243,7 @@ class LogMachine:
         self._check_time(facts.recorded_at_ms)
         match facts:
             case RulesFacts():
+                self._require_closed_range()
                 self.rules = RuleSet.from_json(facts.rules_json)
             case ChainFacts():
                 self._require_rules()
@@ -272,14 +273,16 @@ class LogMachine:
         return self.rules
 
     def _rules_in_force(self) -> RuleSet:
-        rules = self._require_rules()
+        self._require_closed_range()
+        return self._require_rules()
+
+    def _require_closed_range(self) -> None:
         if self.facts.is_range_open:
             raise VerificationFailed(
                 "chain facts are incomplete",
                 field="facts",
                 expected="all parts of a block range one after the other",
             )
-        return rules
 
     # Statements --------------------------------------------------------------------------------
 
@@ -304,11 +307,24 @@ class LogMachine:
         return facts is not None and self.last_received_at_ms >= facts.closes_at_seconds * 1000
 
 
+def _unjudged(record: bytes) -> AdEvent:
+    event = AdEvent.from_record(record)
+    if event.verdict is not Verdict.UNSET:
+        raise VerificationFailed(
+            "the verdict byte is the operator's",
+            field="verdict",
+            expected="zero under the sender's signature",
+            found=event.verdict.label,
+        )
+    return event
+
+
 def parse_facts(entry: bytes) -> FactsEntry:
     """Parse a facts entry of any kind.
 
     Raises:
-        InvalidInput: unknown kind, or its bytes don't parse.
+        VerificationFailed: unknown kind.
+        InvalidInput: its bytes don't parse.
     """
     match entry[0] if entry else -1:
         case 0x03:

@@ -1,7 +1,8 @@
 """What earlier entries leave behind for later verdicts: ids seen, and parents that count.
 
 Both tables are cut into hours of occurred-at, so that what the age rules make unreachable is
-dropped whole. Dropping can't be observed: the rules refuse older events before they look here.
+dropped whole. Dropping can't be observed: two floors, which never fall, not even when the rules
+are relaxed, say below which time nothing is looked up any more.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ class EventIndex:
     def __init__(self) -> None:
         self._seen: dict[int, dict[EventKey, bytes]] = {}
         self._parents: dict[int, dict[EventKey, Parent]] = {}
-        self._pruned_at_hour = -1
+        self._pruned_to = (-1, -1)
+        self.oldest_event_ms = 0
+        """Events that occurred before this are too old: their ids may be forgotten."""
+        self.oldest_parent_ms = 0
+        """Parents that occurred before this are unknown: they may be forgotten."""
 
     def first_body(self, sender: int, event_id: bytes) -> bytes | None:
         """Digest of the first record with this id, None if there is none in the window."""
@@ -57,7 +62,10 @@ class EventIndex:
 
     def parent(self, publisher: int, event_id: bytes) -> Parent | None:
         """The accepted impression or click with this id."""
-        hour = event_id_time_ms(event_id) // HOUR_MS
+        occurred_at_ms = event_id_time_ms(event_id)
+        if occurred_at_ms < self.oldest_parent_ms:
+            return None
+        hour = occurred_at_ms // HOUR_MS
         return self._parents.get(hour, {}).get((publisher, event_id))
 
     def add_parent(self, event: AdEvent) -> None:
@@ -67,18 +75,19 @@ class EventIndex:
             (event.publisher, event.id), Parent(event.type, event.campaign, event.occurred_at_ms)
         )
 
-    def prune(self, now_ms: int, rules: RuleSet) -> None:
-        """Drop the hours that no later event can reach."""
-        hour = now_ms // HOUR_MS
-        if hour == self._pruned_at_hour:
-            return
-        self._pruned_at_hour = hour
+    def advance(self, now_ms: int, rules: RuleSet) -> None:
+        """Raise the floors to what the rules allow at ``now_ms``, and drop what lies below."""
         longest = max(rules.viewable_window_ms, rules.click_window_ms, rules.conversion_window_ms)
-        _drop_before(self._seen, (now_ms - rules.max_event_age_ms) // HOUR_MS)
-        _drop_before(
-            self._parents,
-            (now_ms - rules.max_event_age_ms - longest - rules.max_clock_skew_ms) // HOUR_MS,
+        oldest_event_ms = now_ms - rules.max_event_age_ms
+        self.oldest_event_ms = max(self.oldest_event_ms, oldest_event_ms)
+        self.oldest_parent_ms = max(
+            self.oldest_parent_ms, oldest_event_ms - longest - rules.max_clock_skew_ms
         )
+        hours = (self.oldest_event_ms // HOUR_MS, self.oldest_parent_ms // HOUR_MS)
+        if hours != self._pruned_to:
+            self._pruned_to = hours
+            _drop_before(self._seen, hours[0])
+            _drop_before(self._parents, hours[1])
 
 
 def _drop_before(table: dict[int, dict[EventKey, bytes]] | dict[int, dict[EventKey, Parent]],

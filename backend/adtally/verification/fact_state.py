@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -87,8 +87,7 @@ class FactState:
         self.campaigns: dict[int, CampaignFacts] = {}
         self.placements: dict[tuple[int, int], str] = {}
         self.last_block: int | None = None
-        self._parts_seen = 0
-        self._open_range: tuple[int, int, int] | None = None
+        self._open_part: ChainFacts | None = None
         self._declared_at: dict[tuple[int, int, int, int, int], int] = {}
 
     def apply_chain(self, facts: ChainFacts) -> None:
@@ -107,24 +106,28 @@ class FactState:
             raise _broken_range(
                 "members and campaigns before changes to them", str(error)
             ) from None
-        if facts.part + 1 == facts.parts:
-            self._open_range = None
+        is_last = facts.part + 1 == facts.parts
+        self._open_part = None if is_last else facts
+        if is_last:
             self.last_block = facts.last_block
-        else:
-            self._open_range = (facts.first_block, facts.last_block, facts.parts)
-            self._parts_seen = facts.part + 1
 
     @property
     def is_range_open(self) -> bool:
         """Whether parts of a chain facts range are still missing: nothing may be judged then."""
-        return self._open_range is not None
+        return self._open_part is not None
 
     def _check_range(self, facts: ChainFacts) -> None:
-        if self._open_range is not None:
-            expected = (*self._open_range, self._parts_seen)
-            found = (facts.first_block, facts.last_block, facts.parts, facts.part)
-            if found != expected:
-                raise _broken_range(f"part {expected[3]} of the open range", str(found))
+        before = self._open_part
+        if before is not None:
+            expected = replace(
+                before, part=before.part + 1, logs=facts.logs, recorded_at_ms=facts.recorded_at_ms
+            )
+            if facts != expected or facts.part >= facts.parts:
+                raise _broken_range(
+                    f"part {before.part + 1} of {before.parts} of the same range",
+                    f"part {facts.part} of {facts.parts} of blocks {facts.first_block} to "
+                    f"{facts.last_block}",
+                )
             return
         follows = self.last_block is None or facts.first_block == self.last_block + 1
         if not follows or facts.last_block < facts.first_block or facts.part != 0:
@@ -133,12 +136,12 @@ class FactState:
                 f"a range from {start}, part 0",
                 f"blocks {facts.first_block} to {facts.last_block}, part {facts.part}",
             )
-        if facts.parts < 1:
-            raise _broken_range("at least one part", "0 parts")
 
-    @staticmethod
-    def _checked_logs(facts: ChainFacts) -> tuple[FactLog, ...]:
+    def _checked_logs(self, facts: ChainFacts) -> tuple[FactLog, ...]:
         places = [(log.block_number, log.log_index) for log in facts.logs]
+        if self._open_part is not None and self._open_part.logs:
+            last = self._open_part.logs[-1]
+            places.insert(0, (last.block_number, last.log_index))
         inside = all(facts.first_block <= block <= facts.last_block for block, _ in places)
         if not inside or any(a >= b for a, b in pairwise(places)):
             raise _broken_range("logs inside the range in chain order", str(places[:4]))

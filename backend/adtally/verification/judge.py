@@ -53,7 +53,7 @@ class Judge:
         """
         verdict = (
             self._sender(event, sender, rules)
-            or _age(event, received_at_ms, rules)
+            or self._age(event, received_at_ms, rules)
             or self._repetition(event, unset_record, sender)
         )
         if verdict is not None:
@@ -94,6 +94,13 @@ class Judge:
             if campaign is not None and campaign.advertiser == sender.id:
                 return None
         return Verdict.SENDER_NOT_ALLOWED
+
+    def _age(self, event: AdEvent, received_at_ms: int, rules: RuleSet) -> Verdict | None:
+        if event.occurred_at_ms < self.index.oldest_event_ms:
+            return Verdict.TOO_OLD
+        if event.occurred_at_ms > received_at_ms + rules.max_clock_skew_ms:
+            return Verdict.IN_THE_FUTURE
+        return None
 
     def _repetition(
         self, event: AdEvent, unset_record: bytes, sender: MemberFacts
@@ -140,15 +147,6 @@ class Judge:
             parent.used_by.add(event.type)
         if event.type in (EventType.IMPRESSION, EventType.CLICK):
             self.index.add_parent(event)
-
-
-def _age(event: AdEvent, received_at_ms: int, rules: RuleSet) -> Verdict | None:
-    age_ms = received_at_ms - event.occurred_at_ms
-    if age_ms > rules.max_event_age_ms:
-        return Verdict.TOO_OLD
-    if age_ms < -rules.max_clock_skew_ms:
-        return Verdict.IN_THE_FUTURE
-    return None
 
 
 def _flight(event: AdEvent, campaign: CampaignFacts, received_at_ms: int) -> Verdict | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from adtally.events.facts import DeclarationKind
+from adtally.events.facts import DeclarationKind, RulesFacts
 from adtally.events.record import AdEvent, EventType, NetworkClass, UserAgentClass
 from adtally.events.verdict import Verdict
 from adtally.settlement.machine import LogMachine
@@ -243,3 +243,14 @@ def test_judge__top_up__budget_opens_again() -> None:
     ]
     machine.facts.campaigns[CAMPAIGN].funded_base_units = 200
     assert judge(world, machine, world.event()) == [Verdict.ACCEPTED]
+
+
+def test_judge__rules_relaxed_later__forgotten_ids_stay_too_old() -> None:
+    world = World(rules=RuleSet(max_event_age_ms=HOUR_MS))
+    machine = world.machine()
+    event = world.event()
+    assert judge(world, machine, event) == [Verdict.ACCEPTED]
+    later_ms = world.now_ms + 3 * HOUR_MS
+    assert judge(world, machine, event, at_ms=later_ms) == [Verdict.TOO_OLD]
+    machine.apply_facts(RulesFacts(later_ms, RuleSet().to_json()))
+    assert judge(world, machine, event, at_ms=later_ms) == [Verdict.TOO_OLD]
