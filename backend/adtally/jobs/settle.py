@@ -14,7 +14,7 @@ from adtally.jobs.decisions import CampaignProgress, Totals, draft_reason
 from adtally.jobs.requests import find_quorum
 from adtally.jobs.sending import bring_about
 from adtally.settlement.machine import LogMachine
-from adtally.storage.repositories import attestations, statements
+from adtally.storage.repositories import attestations, blocks, statements
 from adtally.storage.rows import DraftReason, StatementRow
 from adtally.types import BlockStamp, Line, Statement
 
@@ -56,8 +56,11 @@ class SettleJob:
         async with book.lock:
             async with self._context.database.session() as session:
                 latest = await statements.latest_statements(session)
+                stamps = await blocks.latest_stamps(session, 1)
+            # A virtual clock may stand still while the chain's blocks go on by a second each.
+            chain_ms = stamps[0].timestamp_seconds * 1000 if stamps else 0
             drafts = await self._context.sequencer.read(
-                lambda machine: due_drafts(machine, latest, now_ms)
+                lambda machine: due_drafts(machine, latest, max(now_ms, chain_ms))
             )
             if not drafts:
                 return
