@@ -6,6 +6,7 @@ from enum import Enum
 
 import msgspec
 
+from adtally.errors import InvalidInput
 from adtally.events.batch import SignedBatch, batch_to_wire
 from adtally.events.currency import currency_code
 from adtally.events.record import NO_PARENT, AdEvent, event_id_text
@@ -41,7 +42,11 @@ def _header(batch: SignedBatch) -> dict[str, object]:
 
 
 def event_to_json(event: AdEvent) -> dict[str, object]:
-    """An event as it stands in JSON and NDJSON bodies; fields at their default are left out."""
+    """An event as it stands in JSON and NDJSON bodies; fields at their default are left out.
+
+    Raises:
+        InvalidInput: its currency is no active ISO 4217 one.
+    """
     document: dict[str, object] = {
         "type": event.type.label,
         "id": event_id_text(event.id),
@@ -64,5 +69,14 @@ def event_to_json(event: AdEvent) -> dict[str, object]:
     if event.value_minor_units:
         document["value_minor_units"] = str(event.value_minor_units)
     if event.currency:
-        document["currency"] = currency_code(event.currency)
+        code = currency_code(event.currency)
+        if code is None:
+            raise InvalidInput(
+                "the currency has no alphabetic code, so JSON can't carry it",
+                field="currency",
+                expected="an active ISO 4217 currency",
+                found=str(event.currency),
+                action="send the batch as binary",
+            )
+        document["currency"] = code
     return document

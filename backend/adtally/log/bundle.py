@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from adtally.errors import InvalidInput
+from adtally.events.facts import MAX_ENTRY_SIZE
 
-MAX_ENTRY_SIZE = 65_535
 _PREFIX = 2
 _FIRST_GALLOP = 16
 

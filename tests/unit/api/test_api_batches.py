@@ -3,62 +3,21 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Any
 
 import httpx
 import pytest
 
 from adtally.api.transport import BINARY_TYPE, JSON_TYPE, NDJSON_TYPE
+from adtally.client.batch_body import Encoding, encode_batch
 from adtally.events.batch import SignedBatch, batch_to_wire
-from adtally.events.currency import currency_code
-from adtally.events.record import NO_PARENT, AdEvent, EventType
+from adtally.events.record import EventType
 from support.world import ALICE, BOB, CAMPAIGN, NOON_MS, World, key_of
 
 
-def event_json(event: AdEvent) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "type": event.type.label,
-        "id": str(uuid.UUID(bytes=event.id)),
-        "campaign": event.campaign,
-        "publisher": event.publisher,
-        "placement": event.placement,
-        "creative": event.creative,
-        "occurred_at_ms": event.occurred_at_ms,
-        "country": event.country,
-        "device": event.device.label,
-        "user_agent_class": event.user_agent_class.label,
-        "network_class": event.network_class.label,
-        "subject": event.subject.hex(),
-        "context": event.context.hex(),
-        "value_minor_units": str(event.value_minor_units),
-    }
-    if event.parent_id != NO_PARENT:
-        document["parent_id"] = str(uuid.UUID(bytes=event.parent_id))
-    if event.currency:
-        document["currency"] = currency_code(event.currency)
-    return document
-
-
 def batch_json(batch: SignedBatch) -> dict[str, Any]:
-    return {
-        "chain_id": batch.chain_id,
-        "member": batch.member,
-        "sequence": batch.sequence,
-        "signer": "0x" + batch.signer.hex(),
-        "signature": "0x" + batch.signature.hex(),
-        "events": [event_json(AdEvent.from_record(record)) for record in batch.records],
-    }
-
-
-def encoded(batch: SignedBatch, content_type: str) -> bytes:
-    if content_type == BINARY_TYPE:
-        return batch_to_wire(batch)
-    document = batch_json(batch)
-    if content_type == JSON_TYPE:
-        return json.dumps(document).encode()
-    lines = [{key: value for key, value in document.items() if key != "events"}]
-    return "\n".join(json.dumps(line) for line in lines + document["events"]).encode()
+    document: dict[str, Any] = json.loads(encode_batch(batch, Encoding.JSON))
+    return document
 
 
 async def post(api: httpx.AsyncClient, content_type: str, body: bytes) -> httpx.Response:
@@ -82,7 +41,7 @@ async def test_batches__each_transport__same_records_under_one_signature(
         EventType.CONVERSION, parent_id=click.id, value_minor_units=12_345, currency=978
     )
     batch = world.batch([impression, click, sale])
-    response = await post(api, content_type, encoded(batch, content_type))
+    response = await post(api, content_type, encode_batch(batch, Encoding(content_type)))
     assert response.status_code == 200, response.text
     answer = response.json()
     assert answer["verdicts"] == ["accepted"] * 3
