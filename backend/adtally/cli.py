@@ -109,9 +109,7 @@ def attest(
     create_key: Annotated[
         bool, typer.Option("--create-key", help="Make the key file, tell its address, and stop.")
     ] = False,
-    end_with_parent: Annotated[
-        bool, typer.Option("--end-with-parent", help="Stop when the starting process has gone.")
-    ] = False,
+    parent: Annotated[int | None, typer.Option(help="Stop when this process has gone.")] = None,
 ) -> None:
     """Recompute what the service asks to be signed, and sign only that."""
     from adtally.commands import attest as command
@@ -123,7 +121,7 @@ def attest(
         return
     start_logging()
     options = command.AttestOptions(
-        service, rpc_url, deployment, key_file, data_dir, interval, end_with_parent
+        service, rpc_url, deployment, key_file, data_dir, interval, parent
     )
     run(command.attest(options))
 

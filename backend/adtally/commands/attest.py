@@ -33,7 +33,10 @@ _PARENT_POLL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class AttestOptions:
-    """Where an attestor gets its data, and where it keeps what it signed."""
+    """Where an attestor gets its data, and where it keeps what it signed.
+
+    ``parent`` is the pid of the starting process, with which this one is to end.
+    """
 
     service: str
     rpc_url: str
@@ -41,7 +44,7 @@ class AttestOptions:
     key_file: Path
     data_dir: Path
     interval_seconds: float
-    end_with_parent: bool = False
+    parent: int | None = None
 
 
 class _ApiDesk:
@@ -121,9 +124,8 @@ async def attest(options: AttestOptions) -> None:
         await chain.close()
 
 
-async def _until_orphaned(work: Coroutine[Any, Any, None]) -> None:
-    """Work until the process that started this one has gone, however it went."""
-    parent = os.getppid()
+async def _until_orphaned(work: Coroutine[Any, Any, None], parent: int) -> None:
+    """Work until the process ``parent`` that started this one has gone, however it went."""
     task = asyncio.ensure_future(work)
     while not task.done() and os.getppid() == parent:
         await asyncio.wait([task], timeout=_PARENT_POLL_SECONDS)
