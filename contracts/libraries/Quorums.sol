@@ -56,16 +56,25 @@ library Quorums {
         address[] calldata attestors = quorum.attestors;
         uint256 next = 0;
         for (uint256 i = 0; i < count; ++i) {
-            uint256 start = i * SIGNATURE_BYTES;
-            address signer = ECDSA.recover(
-                digest,
-                uint8(signatures[start + 64]),
-                bytes32(signatures[start:start + 32]),
-                bytes32(signatures[start + 32:start + 64])
-            );
+            (bytes32 r, bytes32 s, uint8 v) = _signatureAt(signatures, i);
+            address signer = ECDSA.recover(digest, v, r, s);
             while (next < attestors.length && attestors[next] != signer) ++next;
             if (next == attestors.length) revert IMembership.SignerNotInSet(signer);
             ++next;
+        }
+    }
+
+    /// @dev The caller has checked that there are more than `index` whole signatures.
+    function _signatureAt(bytes calldata signatures, uint256 index)
+        private
+        pure
+        returns (bytes32 r, bytes32 s, uint8 v)
+    {
+        assembly ("memory-safe") {
+            let start := add(signatures.offset, mul(index, SIGNATURE_BYTES))
+            r := calldataload(start)
+            s := calldataload(add(start, 0x20))
+            v := byte(0, calldataload(add(start, 0x40)))
         }
     }
 }
