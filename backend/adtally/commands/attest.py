@@ -118,7 +118,8 @@ async def attest(options: AttestOptions) -> None:
             chain=chain,
         )
         logging.getLogger(__name__).info("attesting as 0x%s", address.hex())
-        await follow(_ApiDesk(log), attestor, address, interval_seconds=options.interval_seconds)
+        work = follow(_ApiDesk(log), attestor, address, interval_seconds=options.interval_seconds)
+        await (work if options.parent is None else _until_orphaned(work, options.parent))
     finally:
         await log.close()
         await chain.close()
