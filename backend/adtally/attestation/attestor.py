@@ -11,7 +11,13 @@ from typing import Protocol
 
 from adtally.attestation.requests import Answer, AttestationRequest
 from adtally.attestation.signing_record import SigningRecord
-from adtally.errors import AdtallyError, ChainError, Overloaded, VerificationFailed
+from adtally.errors import (
+    AdtallyError,
+    ChainError,
+    ChainUnavailable,
+    Overloaded,
+    VerificationFailed,
+)
 from adtally.events.eip712 import checkpoint_digest, log_domain, statement_digest
 from adtally.events.facts import CHAIN_FACTS_KIND, ChainFacts, ContractCode
 from adtally.events.signature import sign
@@ -135,11 +141,12 @@ class Attestor:
         parts, self._facts_parts = self._facts_parts, []
         final = await self._chain.final()
         if final is None or final.number < facts.last_block:
-            raise VerificationFailed(
-                "chain facts run ahead of finality",
-                field="facts",
+            # Perhaps only this attestor's node is behind: no reason to refuse, none to sign yet.
+            raise ChainUnavailable(
+                "chain facts are ahead of what this node calls final",
                 expected=f"at most block {final.number if final else 'none'}",
                 found=f"block {facts.last_block}",
+                action="wait for the node; if it is in step, the operator's facts are wrong",
             )
         check_chain_facts(
             parts,
