@@ -157,11 +157,7 @@ class Outbox:
             if not rows:
                 return
             await self._chain.require_identity(self._identity)
-            final = await self._chain.final()
-            rows = [
-                await self._recheck(row, final) if row.state is OutboxState.MINED else row
-                for row in rows
-            ]
+            rows = await self._recheck_mined(rows)
             for row in rows:
                 if row.state in _PENDING and not await self._settle(row, rows):
                     return
@@ -170,21 +166,36 @@ class Outbox:
         """Advance a pending row; whether it is out of the way of the next one."""
         row = await self._advance(row, rows)
         if row.state is OutboxState.MINED:
-            row = await self._recheck(row, await self._chain.final())
+            (row,) = await self._recheck_mined([row])
         return row.state not in _PENDING
 
     # ------------------------------------------------------------------ mined rows
 
-    async def _recheck(self, row: OutboxRow, final: BlockStamp | None) -> OutboxRow:
+    async def _recheck_mined(self, rows: list[OutboxRow]) -> list[OutboxRow]:
+        """The rows, those in MINED brought up to date with the chain."""
+        numbers = {row.block_number for row in rows if row.block_number is not None}
+        if not numbers:
+            return rows
+        # Finality first: what is found at a final height afterwards stays.
+        final = await self._chain.final()
+        blocks = await self._chain.blocks(numbers)
+        return [
+            await self._recheck(row, blocks[row.block_number], final)
+            if row.state is OutboxState.MINED and row.block_number is not None
+            else row
+            for row in rows
+        ]
+
+    async def _recheck(
+        self, row: OutboxRow, block: BlockStamp | None, final: BlockStamp | None
+    ) -> OutboxRow:
         """FINAL or FAILED if its block is final; back to pending if its block is gone."""
-        assert row.block_number is not None
-        block = await self._chain.block(row.block_number)
         if block is None or block.hash != row.block_hash:
             state = OutboxState.SUBMITTED if row.attempts else OutboxState.QUEUED
             return await self._save(
                 _unmined(row, state, f"its block {row.block_number} was reorganised away")
             )
-        if final is None or final.number < row.block_number:
+        if final is None or final.number < block.number:
             return row
         if row.transaction_hash is None:
             row = await self._name_transaction(row)
