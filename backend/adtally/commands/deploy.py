@@ -21,13 +21,11 @@ from adtally.chain.finality import Finality
 from adtally.chain.node_tools import find_project_root
 from adtally.commands.private_keys import read_key
 from adtally.demo.local_time import give_ether
-from adtally.demo.waiting import wait_for
+from adtally.demo.waiting import wait_until_final
 from adtally.errors import Conflict, InvalidInput
 from adtally.events.signature import address_of
 from adtally.intake.keys import OperatorKeys
 from adtally.types import Address
-
-_FINALITY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,8 @@ async def deploy_contracts(options: DeployOptions) -> Deployment:
             attestors=options.attestors,
             threshold=options.threshold or len(options.attestors) // 2 + 1,
         )
-        await _until_final(chain, (await chain.latest()).number)
+        # A file that names contracts which are lost in a crash would be worse than none.
+        await wait_until_final(chain)
     finally:
         await chain.close()
     deployment.save(path)
@@ -91,21 +90,6 @@ async def _deployer_key(chain: Chain, options: DeployOptions, operator: Address)
     require_local_chain(await chain.chain_id())
     await give_ether(chain, operator, 10**21)
     return local_account(0).private_key
-
-
-async def _until_final(chain: Chain, number: int) -> None:
-    """A file that names contracts which are lost in a crash would be worse than none."""
-
-    async def look() -> bool | None:
-        final = await chain.final()
-        return True if final is not None and final.number >= number else None
-
-    await wait_for(
-        f"block {number} to be final",
-        look,
-        alive=lambda: None,
-        patience_seconds=_FINALITY_SECONDS,
-    )
 
 
 def parse_address(text: str) -> Address:

@@ -47,6 +47,8 @@ class Closing:
         await self.time.set((latest.timestamp_seconds + disputes + 1) * 1000)
         await self._wait("the last payments", self._all_paid)
         for campaign in self.cast.campaigns:
+            if await self.cast.advertiser.escrow.refundable(campaign.id) == 0:
+                continue
             _, refund = await self.cast.advertiser.refund(campaign.id)
             self.narrator.say(
                 f"[yellow]{self.cast.plan.advertiser}[/yellow] takes back the rest of "
@@ -141,8 +143,16 @@ class Closing:
 
     async def _all_refunded(self) -> bool | None:
         await self.watch.look()
-        refunded = {payment.campaign for payment in self.watch.payments if payment.kind == "refund"}
-        return True if {campaign.id for campaign in self.cast.campaigns} <= refunded else None
+        for campaign in self.cast.campaigns:
+            view = await self.cast.advertiser.escrow.campaign(campaign.id)
+            known = sum(
+                payment.amount_base_units
+                for payment in self._payments(campaign)
+                if payment.kind == "refund"
+            )
+            if known != view.refunded_base_units:
+                return None
+        return True
 
     def _payments(self, campaign: OpenCampaign) -> list[PaymentOutcome]:
         return [each for each in self.watch.payments if each.campaign == campaign.id]

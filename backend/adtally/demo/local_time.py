@@ -14,13 +14,19 @@ class LocalTime:
     would then send what the contracts still refuse.
     """
 
-    def __init__(self, chain: Chain, log: LogClient) -> None:
+    def __init__(self, chain: Chain, log: LogClient, now_ms: int = 0) -> None:
         self._chain = chain
         self._log = log
-        self.now_ms = 0
+        self.now_ms = now_ms
 
     async def set(self, now_ms: int) -> None:
-        """Move both to ``now_ms`` (UTC), rounded up to a whole second on the chain."""
+        """Move both to ``now_ms`` (UTC), rounded up to a whole second on the chain.
+
+        A time that has passed already changes nothing: a run that goes on where another broke
+        off finds the clocks ahead.
+        """
+        if now_ms <= self.now_ms:
+            return
         await set_chain_time(self._chain, -(-now_ms // 1000))
         await self._log.set_clock(now_ms)
         self.now_ms = now_ms

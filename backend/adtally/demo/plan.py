@@ -96,7 +96,7 @@ class DemoPlan:
     """The whole demo.
 
     Attributes:
-        steps: the virtual day is cut into this many steps.
+        steps: the flight is cut into this many steps.
         late_window_seconds: events of the flight may arrive this long after it.
         forged_every_steps: how often every kind of forged batch is tried.
         attestor_pause: steps from which to which one of the three attestors is switched off.
@@ -107,6 +107,7 @@ class DemoPlan:
     advertiser: str
     campaigns: tuple[CampaignPlan, ...]
     steps: int = 96
+    flight_seconds: int = DAY_SECONDS
     late_window_seconds: int = 3_600
     forged_every_steps: int = 12
     attestor_pause: tuple[int, int] | None = None

@@ -109,10 +109,12 @@ async def _play_on(
     await stage.start_chain()
     narrator.phase("compiling and deploying the contracts")
     await stage.deploy(ready_at)
-    cast = Cast(plan, stage.chain, stage.deployment)
+    cast = Cast(plan, stage.chain, stage.deployment, stage.registrar_key)
     narrator.phase("registering members, agreeing orders, funding")
-    await cast.register(stage.registrar_key)
-    await cast.open_campaigns(stage.registrar_key, flight_start)
+    await cast.register()
+    for campaign_plan in plan.campaigns:
+        opened = await cast.open_campaign(campaign_plan, flight_start)
+        await cast.agree(opened)
     for campaign, amount in await cast.deposit(0):
         narrator.say(
             f"[yellow]{plan.advertiser}[/yellow] opens [cyan]{campaign.plan.name}[/cyan] with "

@@ -21,13 +21,15 @@ from adtally.chain.compile import compile_contracts
 from adtally.chain.connection import Chain
 from adtally.chain.deploy import MemberKeys, deploy
 from adtally.chain.deployment import Deployment
+from adtally.chain.local_node import dumped_finality, start_persistent, stop_persistent
 from adtally.chain.local_process import LocalNode, free_port, start_hardhat
 from adtally.chain.node_tools import find_project_root
+from adtally.client.fields import Fields
 from adtally.client.log_client import LogClient
 from adtally.client.transport import RetryPolicy
 from adtally.demo.local_time import LocalTime, give_ether, set_chain_time
 from adtally.demo.processes import ChildProcess, adtally_command
-from adtally.demo.waiting import wait_for
+from adtally.demo.waiting import wait_for, wait_until_final
 from adtally.errors import AdtallyError
 from adtally.events.signature import address_of
 from adtally.intake.keys import OperatorKeys
@@ -42,11 +44,13 @@ class StageSettings:
     """How the service on the stage runs; virtual seconds unless said otherwise.
 
     Attributes:
+        keep: what an earlier run left is gone on with, on a chain that keeps its state.
         job_tick_seconds: real time between two looks of each job.
         patience_seconds: real time that the driver waits for a service that is away.
     """
 
     rules_json: bytes
+    keep: bool = False
     fx_json: bytes = b"[]"
     anchor_every_entries: int = 100_000
     anchor_every_seconds: int = 3_600
@@ -68,6 +72,7 @@ class Stage:
     service_url: str = ""
     attestors: dict[str, ChildProcess] = field(default_factory=dict)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _processes: list[ChildProcess] = field(default_factory=list)
     _node: LocalNode | None = None
     _chain: Chain | None = None
     _deployment: Deployment | None = None
@@ -75,7 +80,9 @@ class Stage:
     _log: LogClient | None = None
 
     async def __aenter__(self) -> Stage:
-        clear(self.directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if not self.settings.keep:
+            clear(self.directory)
         return self
 
     async def __aexit__(
@@ -84,6 +91,7 @@ class Stage:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await asyncio.gather(*(process.stop() for process in self._processes))
         await self._stack.aclose()
 
     # What stands on it -------------------------------------------------------------------------
@@ -134,16 +142,34 @@ class Stage:
     # Building it -------------------------------------------------------------------------------
 
     async def start_chain(self) -> None:
-        """Start a fresh local chain; returns once it answers."""
+        """Start the local chain, fresh or where it was; returns once it answers."""
         root = find_project_root()
-        log_path = self.directory / "chain.log"
-        self._node = await asyncio.to_thread(start_hardhat, root, log_path)
-        self._stack.push_async_callback(asyncio.to_thread, self._node.stop)
-        self._chain = Chain(self._node.url)
+        if self.settings.keep:
+            state = self.directory / "chain"
+            url = await asyncio.to_thread(start_persistent, root, state, self._kept_port())
+            self._stack.push_async_callback(asyncio.to_thread, stop_persistent, state)
+            self._chain = Chain(url, dumped_finality(state))
+        else:
+            log_path = self.directory / "chain.log"
+            self._node = await asyncio.to_thread(start_hardhat, root, log_path)
+            self._stack.push_async_callback(asyncio.to_thread, self._node.stop)
+            self._chain = Chain(self._node.url)
         self._stack.push_async_callback(self._chain.close)
 
+    def _kept_port(self) -> int:
+        path = self.directory / "chain.port"
+        if not path.exists():
+            path.write_text(str(free_port()))
+        return int(path.read_text())
+
     async def deploy(self, now_seconds: int) -> None:
-        """Compile, set the chain's time, deploy, and write deployment file and keys."""
+        """Compile, set the chain's time, deploy, and write deployment file and keys; nothing of
+        it where that was done by an earlier run.
+        """
+        if self.deployment_path.exists():
+            self._deployment = Deployment.load(self.deployment_path)
+            await self._deployment.check(self.chain)
+            return
         artifacts = await asyncio.to_thread(compile_contracts, find_project_root())
         await set_chain_time(self.chain, now_seconds)
         keys = OperatorKeys.load_or_create(self.directory / "service" / "keys")
@@ -161,6 +187,7 @@ class Stage:
             symbol: replace(token, currency="USD") for symbol, token in deployed.tokens.items()
         }
         self._deployment = replace(deployed, tokens=dollars)
+        await wait_until_final(self.chain)
         self._deployment.save(self.deployment_path)
 
     async def start_service(self, now_ms: int) -> LocalTime:
@@ -179,23 +206,20 @@ class Stage:
         self._start(self._service)
         self._log = LogClient(self.service_url, self.retry)
         self._stack.push_async_callback(self._log.close)
-        await wait_for(
+        status = await wait_for(
             "the service to answer",
-            self._health,
+            self.log.status,
             alive=self._service.require_running,
             patience_seconds=_START_SECONDS,
         )
         for name in ATTESTORS:
             self.attestors[name] = self._attestor(name)
             self._start(self.attestors[name])
-        return LocalTime(self.chain, self._log)
+        return LocalTime(self.chain, self._log, Fields(status, "status").integer("now_ms"))
 
     def _start(self, process: ChildProcess) -> None:
+        self._processes.append(process)
         process.start()
-        self._stack.push_async_callback(process.stop)
-
-    async def _health(self) -> object:
-        return await self.log.status()
 
     def _service_environment(self, port: int, folder: Path, now_ms: int) -> Mapping[str, str]:
         settings = self.settings
@@ -215,7 +239,7 @@ class Stage:
 
     def _attestor(self, name: str) -> ChildProcess:
         folder = self.directory / f"attestor-{name}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         key_file = folder / "attestor.key"
         key_file.write_text(attestor_key(name).hex() + "\n")
         command = adtally_command(
@@ -236,8 +260,7 @@ def attestor_key(name: str) -> bytes:
 
 
 def clear(directory: Path) -> None:
-    """Make the folder and remove from it what an earlier run left, nothing else."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Remove from the folder what an earlier run left, nothing else."""
     for path in directory.iterdir():
         if path.is_dir() and (path.name == "service" or path.name.startswith("attestor-")):
             shutil.rmtree(path)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from adtally.chain.connection import Chain
 from adtally.errors import AdtallyError, NotFound
 
 T = TypeVar("T")
@@ -49,3 +50,20 @@ async def wait_for(
                 action="read the logs of the processes that should have done it",
             )
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def wait_until_final(chain: Chain, patience_seconds: float = 60.0) -> None:
+    """Until the newest block of this moment is final: what it holds can't be lost any more."""
+    number = (await chain.latest()).number
+
+    async def look() -> bool | None:
+        final = await chain.final()
+        return True if final is not None and final.number >= number else None
+
+    await wait_for(
+        f"block {number} to be final", look, alive=_assume, patience_seconds=patience_seconds
+    )
+
+
+def _assume() -> None:
+    """Nobody to look after: the chain itself answers or does not."""
