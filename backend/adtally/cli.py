@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -96,6 +96,24 @@ def deploy(
     )
     deployed = run(command.deploy_contracts(options))
     command.show_deployment(deployed, data_dir / "deployment.json", Console())
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="The log, plain or gzipped.")],
+    log_format: Annotated[
+        Literal["obd"], typer.Option("--format", help="obd: Open Bandit Dataset, CSV.")
+    ] = "obd",
+    data_dir: Annotated[
+        Path, typer.Option(help="Keeps chain and service; replaying into it again pays nothing.")
+    ] = Path("build/replay"),
+) -> None:
+    """Push a real log through the whole path: verified, logged, settled, paid to the unit."""
+    from adtally.commands import replay as command
+    from adtally.commands.running import run
+
+    assert log_format == "obd"
+    run(command.replay_obd(file, data_dir, Console()))
 
 
 @app.command()

@@ -15,7 +15,6 @@ from adtally.demo.sender import TrafficSender
 from adtally.demo.stage import Stage
 from adtally.demo.waiting import wait_for
 from adtally.demo.watch import Watch
-from adtally.events.facts import DeclarationKind
 from adtally.simulation.traffic import Step, simulate
 
 _ANCHOR_LAG_SECONDS = 7_200
@@ -55,26 +54,6 @@ class Day:
             await self.watch.look()
             await self._let_anchors_catch_up()
             self.narrator.step(number, self.time.now_ms, self._status())
-
-    async def declare(self) -> None:
-        """Publishers register their placements, the advertiser its creatives."""
-        for party in self.plan.parties:
-            if party.placements:
-                client = self.sender.client(self.cast.ids[party.name])
-                for item, name in enumerate(party.placements, start=1):
-                    await client.declare(
-                        DeclarationKind.PLACEMENT,
-                        item,
-                        name,
-                        self.time.now_ms,
-                        publisher=client.member,
-                    )
-        advertiser = self.sender.client(self.cast.ids[self.plan.advertiser])
-        for campaign in self.cast.campaigns:
-            for item, name in enumerate(campaign.plan.creatives, start=1):
-                await advertiser.declare(
-                    DeclarationKind.CREATIVE, item, name, self.time.now_ms, campaign=campaign.id
-                )
 
     async def await_facts(self, step: int) -> None:
         """Until the log knows all orders, and the deposits up to a step."""

@@ -16,6 +16,7 @@ from adtally.client.fields import Fields
 from adtally.demo.cast import Cast
 from adtally.demo.closing import Closing
 from adtally.demo.day import Day
+from adtally.demo.declaring import declare_inventory
 from adtally.demo.narration import Narrator
 from adtally.demo.outcome import AuditOutcome, Outcome, ReportOutcome, StatementOutcome
 from adtally.demo.plan import DAY_SECONDS, DemoPlan
@@ -63,7 +64,7 @@ async def play(plan: DemoPlan, options: PlayOptions, console: Console) -> Outcom
     flight_start = options.flight_start_seconds or next_midnight_seconds()
     with Narrator(console, plan.steps + 1) as narrator:
         settings = StageSettings(
-            rules_json=demo_rules(plan).to_json(),
+            rules_json=demo_rules().to_json(),
             fx_json=_fx_json(flight_start),
             job_tick_seconds=options.job_tick_seconds,
             patience_seconds=options.patience_seconds,
@@ -75,7 +76,7 @@ async def play(plan: DemoPlan, options: PlayOptions, console: Console) -> Outcom
     return outcome
 
 
-def demo_rules(plan: DemoPlan) -> RuleSet:
+def demo_rules() -> RuleSet:
     """The demo's rules: only the advertiser reports conversions, and delays that fit a day that
     passes in a minute.
     """
@@ -135,7 +136,7 @@ async def _play_on(
     ) as sender:
         day = Day(plan, stage, cast, local_time, sender, watch, narrator)
         await day.await_facts(0)
-        await day.declare()
+        await declare_inventory(plan, cast, sender.client, local_time.now_ms)
         if options.on_stage is not None:
             options.on_stage(stage)
         await day.play()

@@ -17,6 +17,7 @@ from adtally.demo.forgery import Victim, forge, must_be_refused
 from adtally.demo.tally import Tally
 from adtally.errors import InvariantBroken
 from adtally.events.batch import MAX_BATCH_EVENTS
+from adtally.events.record import AdEvent
 from adtally.events.verdict import Verdict
 from adtally.simulation.traffic import SimulatedEvent, Step
 
@@ -76,6 +77,11 @@ class TrafficSender:
         await self._send(self._advertiser, [pair for step in steps for pair in step.conversions])
         if self.tally.surprises:
             raise InvariantBroken("; ".join(self.tally.surprises[:3]))
+
+    async def send_events(self, member: int, events: Sequence[AdEvent]) -> None:
+        """Send real events of one member: nobody knows beforehand what they deserve."""
+        self.tally.is_simulated = False
+        await self._send(member, [SimulatedEvent(event, None) for event in events])
 
     async def send_forged(self, victim: int, competitor: int, steps: Sequence[Step]) -> None:
         """Try to pass off batches in the victim's name; every one must be refused."""
