@@ -163,6 +163,38 @@ def audit(
         sys.exit(1)
 
 
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="Receipt or proof, as the service answered it.")],
+    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+    rpc_url: Annotated[
+        str | None, typer.Option(help="Also ask this chain whether it was anchored.")
+    ] = None,
+    entry: Annotated[
+        Path | None, typer.Option(help="The entry's bytes that an inclusion proof is about.")
+    ] = None,
+) -> None:
+    """Check a receipt, an inclusion proof or a consistency proof; exit code 1 if it fails."""
+    from adtally.commands import verify as command
+    from adtally.commands.running import run
+
+    run(command.verify(command.VerifyOptions(file, deployment, rpc_url, entry), Console()))
+
+
+@app.command()
+def reconcile(
+    service: Service = LOCAL_SERVICE,
+    rpc_url: RpcUrl = LOCAL_CHAIN,
+    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+) -> None:
+    """Hold the service's books beside the chain, to the unit; exit code 1 on a difference."""
+    from adtally.commands import reconcile as command
+    from adtally.commands.running import run
+
+    if not run(command.reconcile(service, rpc_url, deployment, Console())):
+        sys.exit(1)
+
+
 def main() -> None:
     """Entry point: typed errors become a readable message and exit code 1."""
     try:

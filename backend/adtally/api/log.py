@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse, Response
 
-from adtally.api.schemas import ProofOut, hex_text
+from adtally.api.schemas import ConsistencyOut, InclusionOut, hex_text
 from adtally.api.service import Service, ServiceDep
 from adtally.errors import InvalidInput
 from adtally.log.bundle import encode_bundle
@@ -48,26 +48,35 @@ async def get_entries(service: ServiceDep, start: Index, end: Index | None = Non
 @router.get("/proofs/inclusion", summary="RFC 9162 inclusion proof")
 async def get_inclusion(
     service: ServiceDep, index: Index, tree_size: Index | None = None
-) -> ProofOut:
+) -> InclusionOut:
     """That the entry at ``index`` is in the log of ``tree_size`` entries (default: the newest)."""
     size = _tree_size(service, tree_size)
     _check_range("index", index, size)
     tree = service.sequencer.tree
-    return ProofOut(
-        proof=[hex_text(node) for node in tree.inclusion_proof(index, size)],
+    return InclusionOut(
+        index=index,
         leaf_hash=hex_text(tree.leaf(index)),
+        tree_size=size,
+        root_hash=hex_text(tree.root(size)),
+        proof=[hex_text(node) for node in tree.inclusion_proof(index, size)],
     )
 
 
 @router.get("/proofs/consistency", summary="RFC 9162 consistency proof")
 async def get_consistency(
     service: ServiceDep, first: Index, second: Index | None = None
-) -> ProofOut:
+) -> ConsistencyOut:
     """That the log of ``second`` entries (default: the newest) extends that of ``first``."""
     size = _tree_size(service, second)
     _check_range("first", first, size, inclusive=True)
-    proof = service.sequencer.tree.consistency_proof(first, size) if first else []
-    return ProofOut(proof=[hex_text(node) for node in proof])
+    tree = service.sequencer.tree
+    return ConsistencyOut(
+        first=first,
+        first_root_hash=hex_text(tree.root(first)),
+        second=size,
+        second_root_hash=hex_text(tree.root(size)),
+        proof=[hex_text(node) for node in tree.consistency_proof(first, size)] if first else [],
+    )
 
 
 def _tree_size(service: Service, tree_size: int | None) -> int:

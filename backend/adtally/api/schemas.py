@@ -260,11 +260,24 @@ class TreeSizeOut(BaseModel):
     tree_size: int = Field(description="size of the log once the entry was durable")
 
 
-class ProofOut(BaseModel):
-    """An RFC 9162 proof: node hashes, lower-case hex."""
+class InclusionOut(BaseModel):
+    """An RFC 9162 inclusion proof with what it proves; ``adtally verify`` reads it as a file."""
 
+    index: int
+    leaf_hash: str
+    tree_size: int
+    root_hash: str
+    proof: list[str] = Field(description="node hashes, from the leaf up")
+
+
+class ConsistencyOut(BaseModel):
+    """An RFC 9162 consistency proof with what it proves; ``adtally verify`` reads it as a file."""
+
+    first: int
+    first_root_hash: str
+    second: int
+    second_root_hash: str
     proof: list[str]
-    leaf_hash: str | None = None
 
 
 class HealthOut(BaseModel):
