@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
-Verdict = bytes | None
-Fault = Callable[[str, Any], Verdict]
+Fault = Callable[[str, Any], bytes | None]
 """Given a method and its true answer: None to pass it on, b"" to hang up, bytes to send instead."""
 
 
@@ -20,13 +19,18 @@ class FaultyRpc:
 
     def __init__(self, upstream: str) -> None:
         self.fault: Fault = lambda method, answer: None
+        self.after_answer: Callable[[], Awaitable[object]] | None = None
         self.methods: list[str] = []
         self.url = ""
         self._upstream = upstream
         self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         try:
             while await self._answer_one(reader, writer):
                 pass
@@ -40,8 +44,7 @@ class FaultyRpc:
         """Close every connection."""
         for writer in list(self._open):
             writer.close()
-        while self._open:
-            await asyncio.sleep(0.001)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -64,6 +67,9 @@ class FaultyRpc:
             if verdict == b"":
                 return False
             answer = answer if verdict is None else verdict
+        if self.after_answer is not None:
+            work, self.after_answer = self.after_answer, None
+            await work()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
         await writer.drain()
         return True

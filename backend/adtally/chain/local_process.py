@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adtally.chain.node_tools import anvil_binary, node_binary, node_modules
-from adtally.errors import ChainUnavailable
+from adtally.errors import ChainUnavailable, Conflict
 
 HOST = "127.0.0.1"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -62,6 +62,7 @@ def start_hardhat(project_root: Path, log_path: Path, *, port: int | None = None
 
     Raises:
         NotFound: Node or the npm parts are not installed.
+        Conflict: another node listens on the port.
         ChainUnavailable: it does not come up; its output is in ``log_path``.
     """
     port = port or free_port()
@@ -107,6 +108,15 @@ def _start(
     port: int,
     environment: Mapping[str, str],
 ) -> LocalNode:
+    url = f"http://{HOST}:{port}"
+    if answers(url):
+        raise Conflict(
+            "the port is taken by another node",
+            field="port",
+            expected=f"nothing at {url}",
+            found="a node that answers",
+            action="stop it, or choose another port",
+        )
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
@@ -118,7 +128,7 @@ def _start(
             env=os.environ | environment,
             start_new_session=True,
         )
-    node = LocalNode(f"http://{HOST}:{port}", process, log_path)
+    node = LocalNode(url, process, log_path)
     try:
         wait_until_up(node.url, process, log_path)
     except ChainUnavailable:
