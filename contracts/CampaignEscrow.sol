@@ -522,10 +522,11 @@ contract CampaignEscrow is ICampaignEscrow, AccessManaged, EIP712, Pausable, Ree
         }
     }
 
-    /// @dev Anchors only grow by proven extensions, so every size up to the head is anchored.
+    /// @dev Anchors only grow by proven extensions, so every size up to the head is as good as
+    /// anchored. Size 0 covers nothing.
     function _requireAnchored(uint64 treeSize) internal view {
         uint64 headSize = EVENT_LOG.headSize();
-        if (treeSize > headSize) revert TreeNotAnchored(treeSize, headSize);
+        if (treeSize == 0 || treeSize > headSize) revert TreeNotAnchored(treeSize, headSize);
     }
 
     /// @dev Only the latest statement can be pending; the one before it is then the active one.

@@ -102,6 +102,11 @@ contract SettleTest is World {
         _settleReverts(
             statement, abi.encodeWithSelector(ICampaignEscrow.TreeNotAnchored.selector, 6, 5)
         );
+        statement.treeSize = 0;
+        _settleReverts(
+            statement, abi.encodeWithSelector(ICampaignEscrow.TreeNotAnchored.selector, 0, 5)
+        );
+        statement.treeSize = 6;
         _anchor(9);
         _settle(statement);
         vm.warp(START + DISPUTE);

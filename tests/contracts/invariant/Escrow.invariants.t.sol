@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {CampaignEscrow} from "adtally/CampaignEscrow.sol";
+import {EventLog} from "adtally/EventLog.sol";
+import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
+import {Checkpoint} from "adtally/types/DataTypes.sol";
+import {Test} from "../support/Test.sol";
+import {Actors} from "./Actors.sol";
+
+/// @notice The numbered invariants of README.md, after any sequence of anyone's actions.
+contract EscrowInvariants is Test {
+    Actors internal actors;
+    CampaignEscrow internal escrow;
+    EventLog internal eventLog;
+
+    function setUp() public {
+        actors = new Actors();
+        actors.setUp();
+        (address escrow_, address log,) = actors.parts();
+        escrow = CampaignEscrow(escrow_);
+        eventLog = EventLog(log);
+    }
+
+    function targetContracts() external view returns (address[] memory list) {
+        list = new address[](1);
+        list[0] = address(actors);
+    }
+
+    function targetSelectors() external view returns (FuzzSelector[] memory list) {
+        bytes4[] memory selectors = new bytes4[](24);
+        selectors[0] = Actors.time_passes.selector;
+        selectors[1] = Actors.advertiser_funds.selector;
+        selectors[2] = Actors.advertiser_refunds.selector;
+        selectors[3] = Actors.advertiser_endsCampaign.selector;
+        selectors[4] = Actors.advertiser_endsOrder.selector;
+        selectors[5] = Actors.advertiser_changesTheOrder.selector;
+        selectors[6] = Actors.anyone_claims.selector;
+        selectors[7] = Actors.anyone_claimsMany.selector;
+        selectors[8] = Actors.anyone_paysCut.selector;
+        selectors[9] = Actors.publisher_changesPayout.selector;
+        selectors[10] = Actors.operator_anchors.selector;
+        selectors[11] = Actors.quorum_settles.selector;
+        selectors[12] = Actors.hostileQuorum_settles.selector;
+        selectors[13] = Actors.hostileQuorum_forks.selector;
+        selectors[14] = Actors.minority_settles.selector;
+        selectors[15] = Actors.registrar_turnsHostile.selector;
+        selectors[16] = Actors.registrar_namesAttestors.selector;
+        selectors[17] = Actors.authority_pauses.selector;
+        selectors[18] = Actors.authority_recoversSurplus.selector;
+        selectors[19] = Actors.stranger_donates.selector;
+        selectors[20] = Actors.stranger_blocks.selector;
+        selectors[21] = Actors.stranger_refunds.selector;
+        selectors[22] = Actors.stranger_claimsElsewhere.selector;
+        // Settling is what everything else waits for: twice as likely.
+        selectors[23] = Actors.quorum_settles.selector;
+        list = new FuzzSelector[](1);
+        list[0] = FuzzSelector(address(actors), selectors);
+    }
+
+    /// @dev 1. Balance >= deposits - claims - cuts - refunds, per token; `liabilities` is the sum.
+    function invariant_01_TokensCoverTheBooks() public view {
+        for (uint32 id = 1; id <= actors.campaigns(); ++id) {
+            uint256 owed = 0;
+            for (uint32 other = 1; other <= actors.campaigns(); ++other) {
+                if (_token(other) == _token(id)) owed += _left(other);
+            }
+            assertEq(escrow.liabilities(_token(id)), owed, "liabilities are the ghosts'");
+            assertGe(actors.tokenOf(id).balanceOf(address(escrow)), owed, "solvent");
+        }
+    }
+
+    /// @dev 2. Each campaign's books are what was seen to move.
+    function invariant_02_BooksAreTheGhosts() public view {
+        for (uint32 id = 1; id <= actors.campaigns(); ++id) {
+            ICampaignEscrow.CampaignView memory c = escrow.campaign(id);
+            Actors.Ghost memory ghost = actors.ghostOf(id);
+            assertEq(c.funded, ghost.deposits, "funded");
+            assertEq(c.claimed, ghost.claims, "claimed");
+            assertEq(c.cutsPaid, ghost.cuts, "cuts");
+            assertEq(c.refunded, ghost.refunds, "refunded");
+        }
+    }
+
+    /// @dev 3. Total claimed <= active linesTotal <= latest linesTotal; reserved <= funded left.
+    function invariant_03_ClaimedWithinReserved() public view {
+        for (uint32 id = 1; id <= actors.campaigns(); ++id) {
+            ICampaignEscrow.CampaignView memory c = escrow.campaign(id);
+            assertLe(c.claimed, c.active.linesTotal, "claimed within active");
+            assertLe(c.active.linesTotal, c.latest.linesTotal, "active within latest");
+            assertLe(c.reserved, c.funded - c.refunded, "reserved is there");
+            uint256 total = c.active.linesTotal;
+            assertLe(c.cutsPaid, total * 1000 / 10_000 + total * 333 / 10_000, "cuts");
+        }
+    }
+
+    /// @dev 4. Paid never falls and stays within the order's cap.
+    function invariant_04_PaidNeverFalls() public view {
+        for (uint32 id = 1; id <= actors.campaigns(); ++id) {
+            uint256 sum = 0;
+            for (uint32 publisher = 3; publisher <= 4; ++publisher) {
+                ICampaignEscrow.Order memory order = escrow.order(id, publisher);
+                assertGe(order.paid, actors.paidMost(id, publisher), "paid fell");
+                assertLe(order.paid, order.cap, "above the cap");
+                sum += order.paid;
+            }
+            assertEq(sum, escrow.campaign(id).claimed, "claimed is the sum of the paid");
+        }
+    }
+
+    /// @dev 5. An activated statement never changes; a pending one stays until it activates.
+    function invariant_05_StatementsStand() public view {
+        for (uint32 id = 1; id <= actors.campaigns(); ++id) {
+            ICampaignEscrow.CampaignView memory c = escrow.campaign(id);
+            assertEq(c.latest.sequence, actors.submissionCount(id), "one each");
+            _stands(id, c.latest);
+            _stands(id, c.active);
+        }
+    }
+
+    /// @dev 6. The log only grows, and its head is the honest log's root at that size.
+    function invariant_06_LogIsAPrefix() public view {
+        uint64 size = eventLog.headSize();
+        assertEq(size, actors.largestHead(), "head");
+        if (size == 0) return;
+        assertTrue(eventLog.isAnchored(Checkpoint(size, actors.trueRoot(size))), "true root");
+    }
+
+    /// @dev 7. Nothing that must not succeed has succeeded.
+    function invariant_07_NoBreach() public view {
+        uint256 count = actors.breachCount();
+        assertTrue(count == 0, count == 0 ? "" : actors.breaches(0));
+    }
+
+    /// @dev 8. With operator and registrar gone, every activated line is claimed and every
+    /// unreserved unit refunded. Runs at the end of each sequence.
+    function afterInvariant() external {
+        actors.everybodyLeaves();
+    }
+
+    /// @dev A long random run gets to every kind of money movement: the invariants are not vacuous.
+    function test_ActorsGetFar() public {
+        bytes4[] memory selectors = this.targetSelectors()[0].selectors;
+        for (uint256 i = 0; i < 1200; ++i) {
+            bytes32 dice = keccak256(abi.encode("dice", i));
+            bytes memory call_ = abi.encodePacked(
+                selectors[uint256(dice) % selectors.length],
+                keccak256(abi.encode(dice, 1)),
+                keccak256(abi.encode(dice, 2)),
+                keccak256(abi.encode(dice, 3)),
+                keccak256(abi.encode(dice, 4))
+            );
+            (bool success,) = address(actors).call(call_);
+            assertTrue(success, "no action reverts");
+        }
+        uint256 deposits = 0;
+        uint256 claims = 0;
+        uint256 cuts = 0;
+        uint256 refunds = 0;
+        uint256 statements = 0;
+        for (uint32 id = 1; id <= actors.campaigns(); ++id) {
+            Actors.Ghost memory ghost = actors.ghostOf(id);
+            deposits += ghost.deposits;
+            claims += ghost.claims;
+            cuts += ghost.cuts;
+            refunds += ghost.refunds;
+            statements += actors.submissionCount(id);
+        }
+        assertGe(deposits, 1, "deposits");
+        assertGe(claims, 1, "claims");
+        assertGe(cuts, 1, "cuts");
+        assertGe(refunds, 1, "refunds");
+        assertGe(statements, 10, "statements");
+        assertGe(eventLog.anchorCount(), 5, "anchors");
+        invariant_02_BooksAreTheGhosts();
+        actors.everybodyLeaves();
+    }
+
+    function _token(uint32 id) internal view returns (address) {
+        return address(actors.tokenOf(id));
+    }
+
+    function _left(uint32 id) internal view returns (uint256) {
+        Actors.Ghost memory ghost = actors.ghostOf(id);
+        return ghost.deposits - ghost.claims - ghost.cuts - ghost.refunds;
+    }
+
+    function _stands(uint32 id, ICampaignEscrow.StatementView memory view_) internal view {
+        if (view_.sequence == 0) return;
+        Actors.Submitted memory entry = actors.submission(id, view_.sequence - 1);
+        assertEq(view_.linesRoot, entry.statement.linesRoot, "root");
+        assertEq(view_.linesTotal, entry.statement.linesTotal, "total");
+        assertEq(view_.treeSize, entry.statement.treeSize, "size");
+        assertEq(view_.activatesAt, entry.activatesAt, "activation");
+    }
+}
