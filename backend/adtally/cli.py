@@ -195,6 +195,28 @@ def reconcile(
         sys.exit(1)
 
 
+@app.command()
+def simulate(
+    service: Service = LOCAL_SERVICE,
+    rpc_url: RpcUrl = LOCAL_CHAIN,
+    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="Length of the flight.")] = 2,
+    impressions: Annotated[int, typer.Option(min=1, help="Honest impressions.")] = 2_000,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal traffic.")] = 7,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the events to this file and send nothing.")
+    ] = None,
+) -> None:
+    """Play a short campaign with honest and dishonest traffic on a local chain."""
+    from adtally.commands import simulate as command
+    from adtally.commands.running import run
+
+    if out is not None:
+        command.simulate_file(out, seed, minutes, impressions, Console())
+        return
+    run(command.simulate_live(service, rpc_url, deployment, seed, minutes, impressions, Console()))
+
+
 def main() -> None:
     """Entry point: typed errors become a readable message and exit code 1."""
     try:

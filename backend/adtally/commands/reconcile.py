@@ -31,17 +31,21 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure on both sides, in base units of ``unit``; None books have no such figure."""
+    """One figure on both sides, in base units of ``unit``.
+
+    ``is_bound``: the chain may have more, which was sent there by mistake and is owed to nobody.
+    """
 
     subject: str
     name: str
     unit: TokenUnit
     books: int
     chain: int
+    is_bound: bool = False
 
     @property
     def agrees(self) -> bool:
-        return self.books == self.chain
+        return self.books == self.chain or (self.is_bound and self.books < self.chain)
 
 
 async def reconcile(service: str, rpc_url: str, deployment_path: Path, console: Console) -> bool:
@@ -105,7 +109,8 @@ async def _figures(
         held[token] = held.get(token, 0) + funded - sum(paid.values())
     for token, amount in held.items():
         balance = await Token(chain, token).balance_of(escrow.address, block)
-        figures.append(Figure("escrow", "balance", _unit(deployment, token), amount, balance))
+        unit = _unit(deployment, token)
+        figures.append(Figure("escrow", "balance", unit, amount, balance, is_bound=True))
     return figures
 
 
@@ -131,6 +136,8 @@ def _show(figures: list[Figure], block: BlockStamp, console: Console) -> bool:
     table.columns[2].justify = table.columns[3].justify = "right"
     for figure in figures:
         mark = "[green]equal[/green]" if figure.agrees else "[bold red]differs[/bold red]"
+        if figure.agrees and figure.books != figure.chain:
+            mark = "[yellow]surplus[/yellow]"
         cells = (figure.unit.named(figure.books), figure.unit.named(figure.chain))
         table.add_row(figure.subject, figure.name, *cells, mark)
     console.print(table)

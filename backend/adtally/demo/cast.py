@@ -154,6 +154,7 @@ class Cast:
             impressions=campaign.plan.impressions,
             behaviour=campaign.plan.behaviour,
             dishonest=campaign.plan.dishonest,
+            tail_ms=min(DAY_SECONDS * 1000 // 96, self.plan.late_window_seconds * 500),
         )
 
     async def _mint(self, token: Address, amount: int) -> None:

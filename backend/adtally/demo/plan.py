@@ -204,3 +204,29 @@ def default_plan(
         steps=steps,
         attestor_pause=(steps // 3, steps * 5 // 12),
     )
+
+
+def live_plan(seed: int, minutes: int, impressions: int, step_seconds: int) -> DemoPlan:
+    """A short campaign for a service on real time: the demo's first one, made small."""
+    whole = default_plan(seed=seed)
+    boots = whole.campaigns[0]
+    share = impressions * 100 // boots.impressions + 1
+    small = replace(
+        boots,
+        orders=tuple(
+            replace(order, cap_base_units=max(order.cap_base_units * share // 100, USDX))
+            for order in boots.orders
+        ),
+        deposits=(Deposit(0, max(200 * USDX * share // 100, USDX)),),
+        impressions=impressions,
+        settle_threshold_base_units=max(boots.settle_threshold_base_units * share // 100, 1),
+        behaviour=replace(Behaviour(), cvr=0.5),
+    )
+    return replace(
+        whole,
+        campaigns=(small,),
+        steps=minutes * 60 // step_seconds,
+        flight_seconds=minutes * 60,
+        late_window_seconds=60,
+        attestor_pause=None,
+    )
