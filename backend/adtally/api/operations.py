@@ -75,7 +75,7 @@ class TransactionOut(BaseModel):
             id=row.id,
             purpose=row.purpose,
             effect_key=row.effect_key,
-            state=row.state.value,
+            state=row.state.label,
             attempts=len(row.attempts),
             transaction_hash=None
             if row.transaction_hash is None

@@ -191,8 +191,9 @@ class Deployment:
         return deployment
 
     def save(self, path: Path) -> None:
-        """Write the file, wholly or not at all."""
-        write_atomically(path, (json.dumps(self.to_json(), indent=2) + "\n").encode())
+        """Write the file, wholly or not at all; a finality marker is named from its folder."""
+        document = self.to_json() | {"finality": self.finality.to_json(path.parent)}
+        write_atomically(path, (json.dumps(document, indent=2) + "\n").encode())
 
     @staticmethod
     def load(path: Path) -> Deployment:

@@ -6,6 +6,7 @@ Besu QBFT and geth Clique answer an error to ``finalized``; hardhat says latest;
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -33,12 +34,15 @@ class Finality:
     confirmations: int = 0
     marker: Path | None = None
 
-    def to_json(self) -> dict[str, object]:
-        """As it stands in the deployment file."""
+    def to_json(self, folder: Path | None = None) -> dict[str, object]:
+        """As it stands in a deployment file in ``folder``, from where the marker is named."""
+        marker = self.marker
+        if marker is not None and folder is not None:
+            marker = Path(os.path.relpath(marker, folder))
         return {
             "kind": self.kind.value,
             "confirmations": self.confirmations,
-            "marker": None if self.marker is None else str(self.marker),
+            "marker": None if marker is None else str(marker),
         }
 
     @staticmethod
