@@ -8,7 +8,6 @@ import re
 import runpy
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -105,6 +104,7 @@ class Reader:
 @pytest_asyncio.fixture
 async def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "backend"))
     ports = {"8000": str(free_port()), "8545": str(free_port())}
     service = ChildProcess(
         "service",
@@ -113,7 +113,6 @@ async def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         {
             "ADTALLY_PORT": ports["8000"],
             "ADTALLY_RPC_URL": f"http://127.0.0.1:{ports['8545']}",
-            "PYTHONPATH": ":".join([str(ROOT / "backend"), *filter(None, sys.path)]),
         },
     )
     service.start()
