@@ -224,7 +224,6 @@ class LogMachine:
                 action="send batches of one member one after the other, without gaps",
             )
         events = [_unjudged(record) for record in batch.records]
-        self._index.advance(received_at_ms, rules)
         self._next_sequence[batch.member] = expected + 1
         self.last_received_at_ms = received_at_ms
         return [

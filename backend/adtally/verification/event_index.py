@@ -46,6 +46,7 @@ class EventIndex:
         self._seen: dict[int, dict[EventKey, bytes]] = {}
         self._parents: dict[int, dict[EventKey, Parent]] = {}
         self._pruned_to = (-1, -1)
+        self._advanced_to: tuple[int, RuleSet] | None = None
         self.oldest_event_ms = 0
         """Events that occurred before this are too old: their ids may be forgotten."""
         self.oldest_parent_ms = 0
@@ -77,6 +78,9 @@ class EventIndex:
 
     def advance(self, now_ms: int, rules: RuleSet) -> None:
         """Raise the floors to what the rules allow at ``now_ms``, and drop what lies below."""
+        if self._advanced_to == (now_ms, rules):
+            return
+        self._advanced_to = (now_ms, rules)
         longest = max(rules.viewable_window_ms, rules.click_window_ms, rules.conversion_window_ms)
         oldest_event_ms = now_ms - rules.max_event_age_ms
         self.oldest_event_ms = max(self.oldest_event_ms, oldest_event_ms)

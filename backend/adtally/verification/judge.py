@@ -51,6 +51,7 @@ class Judge:
             sender: the member that signed the batch.
             received_at_ms: of the batch's envelope.
         """
+        self.index.advance(received_at_ms, rules)
         verdict = (
             self._sender(event, sender, rules)
             or self._age(event, received_at_ms, rules)
