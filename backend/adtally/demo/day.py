@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from adtally.client.fields import Fields
 from adtally.demo.cast import Cast
 from adtally.demo.local_time import LocalTime
 from adtally.demo.narration import Narrator
+from adtally.demo.pace import AnchorPace
 from adtally.demo.plan import DemoPlan
 from adtally.demo.processes import ChildProcess
 from adtally.demo.sender import TrafficSender
@@ -17,7 +18,6 @@ from adtally.demo.waiting import wait_for
 from adtally.demo.watch import Watch
 from adtally.simulation.traffic import Step, simulate
 
-_ANCHOR_LAG_SECONDS = 7_200
 _PAUSED_ATTESTOR = "C"
 
 
@@ -37,7 +37,7 @@ class Day:
     sender: TrafficSender
     watch: Watch
     narrator: Narrator
-    _sizes: list[tuple[int, int]] = field(default_factory=list)
+    pace: AnchorPace
     _paused: ChildProcess | None = None
 
     async def play(self) -> None:
@@ -50,9 +50,11 @@ class Day:
             if number % self.plan.forged_every_steps == 0:
                 await self._forge(steps)
             await self.sender.send_step(steps)
-            self._note_size()
+            answers = self.sender.tally.answers
+            if answers:
+                self.pace.note(self.time.now_ms, answers[-1].receipt.tree_size)
             await self.watch.look()
-            await self._let_anchors_catch_up()
+            await self.pace.catch_up(self.time.now_ms)
             self.narrator.step(number, self.time.now_ms, self._status())
 
     async def await_facts(self, step: int) -> None:
@@ -109,29 +111,6 @@ class Day:
         orders = self.plan.campaigns[0].orders
         victim, competitor = (self.cast.ids[order.publisher] for order in orders[:2])
         await self.sender.send_forged(victim, competitor, steps)
-
-    def _note_size(self) -> None:
-        answers = self.sender.tally.answers
-        if answers:
-            self._sizes.append((self.time.now_ms, answers[-1].receipt.tree_size))
-
-    async def _let_anchors_catch_up(self) -> None:
-        """Receipts promise an anchor in virtual time; signing and mining take real time."""
-        due = self.time.now_ms - _ANCHOR_LAG_SECONDS * 1000
-        size = max((size for at_ms, size in self._sizes if at_ms <= due), default=0)
-        if self.watch.anchored_size >= size:
-            return
-
-        async def look() -> bool | None:
-            await self.watch.look()
-            return True if self.watch.anchored_size >= size else None
-
-        await wait_for(
-            f"an anchor of {size} entries",
-            look,
-            alive=self.stage.require_alive,
-            patience_seconds=self.stage.settings.patience_seconds,
-        )
 
     def _status(self) -> str:
         tally = self.sender.tally

@@ -19,6 +19,7 @@ from adtally.demo.day import Day
 from adtally.demo.declaring import declare_inventory
 from adtally.demo.narration import Narrator
 from adtally.demo.outcome import AuditOutcome, Outcome, ReportOutcome, StatementOutcome
+from adtally.demo.pace import AnchorPace
 from adtally.demo.plan import DAY_SECONDS, DemoPlan
 from adtally.demo.processes import ChildProcess, adtally_command
 from adtally.demo.receipts_check import check_receipts
@@ -134,7 +135,8 @@ async def _play_on(
     async with TrafficSender(
         stage.service_url, cast.event_keys(), cast.ids[plan.advertiser], stage.retry
     ) as sender:
-        day = Day(plan, stage, cast, local_time, sender, watch, narrator)
+        pace = AnchorPace(stage, watch)
+        day = Day(plan, stage, cast, local_time, sender, watch, narrator, pace)
         await day.await_facts(0)
         await declare_inventory(plan, cast, sender.client, local_time.now_ms)
         if options.on_stage is not None:

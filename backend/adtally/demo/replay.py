@@ -23,6 +23,7 @@ from adtally.demo.declaring import declare_inventory
 from adtally.demo.local_time import LocalTime
 from adtally.demo.narration import Narrator
 from adtally.demo.outcome import Outcome
+from adtally.demo.pace import AnchorPace
 from adtally.demo.plan import (
     DAY_SECONDS,
     USDX,
@@ -34,6 +35,7 @@ from adtally.demo.plan import (
     Party,
 )
 from adtally.demo.play import demo_rules, next_midnight_seconds
+from adtally.demo.receipts_check import check_receipts
 from adtally.demo.sender import TrafficSender
 from adtally.demo.stage import Stage, StageSettings
 from adtally.demo.waiting import wait_for
@@ -197,12 +199,11 @@ class _Replay:
         time = await stage.start_service(now_ms)
         await time.set(now_ms)
         watch = Watch(
-            stage.log,
-            {campaign.id: (campaign.plan.name, campaign.unit)},
-            cast.names,
-            lambda line: narrator.say(line, time.now_ms),
+            stage.log, {campaign.id: (campaign.plan.name, campaign.unit)}, cast.names, _unsaid
         )
+        # What an earlier run has told already is not told again.
         await watch.look()
+        watch.say = lambda line: narrator.say(line, time.now_ms)
         await self._await_facts(campaign)
         async with TrafficSender(
             stage.service_url, cast.event_keys(), cast.ids[_ADVERTISER], stage.retry
@@ -213,6 +214,10 @@ class _Replay:
         await closing.close()
         outcome = Outcome(sender.tally, cast.names, {campaign.id: campaign.plan.name})
         await closing.read(outcome)
+        narrator.phase("checking every receipt")
+        outcome.receipts = await check_receipts(
+            outcome.tally.answers, stage.log, outcome.tree_size, outcome.anchors, stage.chain
+        )
         return ReplayOutcome(outcome, self.summary, paid_before, expected_amount(self.summary))
 
     async def _campaign(self, cast: Cast) -> OpenCampaign:
@@ -248,10 +253,13 @@ class _Replay:
         """Hour by hour; an hour's events arrive at its end."""
         publisher = cast.ids[_PUBLISHER]
         start_ms = self._flight_start_seconds * 1000
+        pace = AnchorPace(self.stage, watch)
         for hour, events in self._hours(campaign.id, publisher):
             await time.set(start_ms + (hour + 1) * _HOUR_MS)
             await sender.send_events(publisher, events)
+            pace.note(time.now_ms, sender.tally.answers[-1].receipt.tree_size)
             await watch.look()
+            await pace.catch_up(time.now_ms)
             sent = sender.tally.events_sent
             self.narrator.step(hour, time.now_ms, f"{sent:,} events, {len(watch.anchors)} anchors")
 
@@ -272,3 +280,7 @@ class _Replay:
             events, key=lambda event: (event.occurred_at_ms - start_ms) // _HOUR_MS
         ):
             yield hour, list(group)
+
+
+def _unsaid(_line: str) -> None:
+    """Says nothing."""

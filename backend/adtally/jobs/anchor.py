@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from adtally.chain import effects
@@ -23,6 +24,9 @@ from adtally.storage.repositories import attestations
 from adtally.types import Checkpoint
 
 logger = logging.getLogger(__name__)
+
+_LOOKS = 5
+_PAUSE_SECONDS = 0.2
 
 
 class AnchorJob:
@@ -53,25 +57,28 @@ class AnchorJob:
             InvariantBroken: it is not. This log is an old backup, or a second one was started on
                 the same contract; whatever it would promise could not be anchored.
         """
-        log = self._context.event_log
-        latest = await self._context.chain.latest()
-        size = await log.head_size(latest)
-        if size == 0:
-            return NO_ANCHOR
-        have = self._context.sequencer.tree.size
-        if size > have:
-            raise InvariantBroken(
-                f"the chain has an anchor of {size} entries at block {latest.number}, this log "
-                f"holds {have}: it lacks entries that receipts were given for; bring back the "
-                "log's own segment files"
-            )
-        head = self._context.sequencer.checkpoint(size)
-        if not await log.is_anchored(head, latest):
-            raise InvariantBroken(
-                f"the anchor of {size} entries at block {latest.number} is of another log: ours "
-                f"has root hash {head.root_hash.hex()} at that size"
-            )
-        return head
+        for look in range(_LOOKS):
+            # anvil answers a read pinned to its newest block from a state in which the next
+            # block is under way, so what looks like another log is looked at again.
+            latest = await self._context.chain.latest()
+            size = await self._context.event_log.head_size(latest)
+            if size == 0:
+                return NO_ANCHOR
+            have = self._context.sequencer.tree.size
+            if size > have:
+                raise InvariantBroken(
+                    f"the chain has an anchor of {size} entries at block {latest.number}, this "
+                    f"log holds {have}: it lacks entries that receipts were given for; bring "
+                    "back the log's own segment files"
+                )
+            head = self._context.sequencer.checkpoint(size)
+            if await self._context.event_log.is_anchored(head, latest):
+                return head
+            await asyncio.sleep(_PAUSE_SECONDS * look)
+        raise InvariantBroken(
+            f"the anchor of {size} entries at block {latest.number} is of another log: ours "
+            f"has root hash {head.root_hash.hex()} at that size"
+        )
 
     async def _ask(self, head: Checkpoint) -> None:
         book, now_ms = self._context.requests, self._context.clock.now_ms()

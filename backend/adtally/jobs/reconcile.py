@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ from adtally.storage.rows import StatementRow, TransferKind, TransferRow
 from adtally.types import Address, BlockStamp
 
 logger = logging.getLogger(__name__)
+
+_LOOKS = 5
+_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +75,20 @@ class ReconcileJob:
         for transfer in transfers:
             by_campaign[transfer.campaign].append(transfer)
         settled = {row.statement.campaign: row for row in rows if row.settlement is not None}
-        differences: list[Difference] = []
-        for campaign in sorted({*by_campaign, *settled}):
-            account = await self._account(
-                campaign, by_campaign[campaign], settled.get(campaign), block
-            )
-            differences += campaign_differences(account)
-        tokens = await self._tokens(transfers, block)
-        differences += token_differences(tokens, transfers)
-        if differences:
+        for look in range(_LOOKS):
+            # anvil answers a read pinned to its newest block from a state in which the next
+            # block is under way: only what differs again and again does differ.
+            tokens = await self._tokens(transfers, block)
+            differences = token_differences(tokens, transfers)
+            for campaign in sorted({*by_campaign, *settled}):
+                account = await self._account(
+                    campaign, by_campaign[campaign], settled.get(campaign), block
+                )
+                differences += campaign_differences(account)
+            if not differences:
+                break
+            await asyncio.sleep(_PAUSE_SECONDS * look)
+        else:
             _stop(block, differences)
         self.last = self._result(block, len(by_campaign), tokens)
 
