@@ -1,19 +1,21 @@
 """Puts one service together: storage, log, chain, jobs, HTTP.
 
-Order of the start: refuse a foreign chain, migrate the control database, replay the log and
-compare it with every checkpoint that was given out, start the sequencer, enter what the chain has
-decided meanwhile, then serve.
+Order of the start: bind the port, refuse a foreign chain, migrate the control database, replay the
+log and compare it with every checkpoint that was given out, start the sequencer, enter what the
+chain has decided meanwhile, then serve.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from adtally.analytics.dataset import Dataset
@@ -29,8 +31,9 @@ from adtally.chain.effects import standard_effects
 from adtally.chain.outbox import Outbox
 from adtally.chain.watcher import Watcher
 from adtally.config import Settings
-from adtally.errors import ChainUnavailable, InvariantBroken
+from adtally.errors import ChainUnavailable, InvalidInput, InvariantBroken, StorageFailed
 from adtally.events.facts import RulesFacts
+from adtally.events.signature import address_of
 from adtally.intake.clock import Clock, SystemClock, VirtualClock
 from adtally.intake.keys import OperatorKeys
 from adtally.intake.sequencer import Sequencer
@@ -67,6 +70,19 @@ def _open_sequencer(
     sequencer.recover()
     machine.require_signatures()
     return sequencer
+
+
+def _check_receipt_key(deployment: Deployment, keys: OperatorKeys) -> None:
+    """A receipt signed by another key would be worth nothing to anybody."""
+    signer = address_of(keys.receipt)
+    if signer != deployment.receipt_signer:
+        raise InvalidInput(
+            "the receipt key is not the one of the deployment",
+            field="receipt.key",
+            expected=f"the key of 0x{deployment.receipt_signer.hex()}",
+            found=f"the key of 0x{signer.hex()}",
+            action="restore the key directory that belongs to this deployment file",
+        )
 
 
 def _ask_to_stop() -> None:
@@ -150,11 +166,14 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
     """
     deployment = Deployment.load(settings.deployment_path)
     keys = OperatorKeys.load(settings.keys_dir)
+    _check_receipt_key(deployment, keys)
     async with AsyncExitStack() as stack:
         chain = Chain(settings.rpc_url, deployment.finality)
         stack.push_async_callback(chain.close)
         try:
             await deployment.check(chain)
+            if await chain.final() is None:
+                logger.warning("no block is final yet (%s)", deployment.finality)
         except ChainUnavailable as error:
             # Events are taken all the same; the watcher and the outbox check the chain's
             # identity themselves before they read or write.
@@ -201,25 +220,48 @@ def _deriver(settings: Settings, deployment: Deployment, sequencer: Sequencer) -
     return Deriver(sequencer.store, dataset, rates)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The HTTP application; its service starts and stops with it."""
+class _Server(uvicorn.Server):
+    """Leaves signals to ``_serve``: what comes after it must run, too."""
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(settings: Settings) -> None:
+    config = uvicorn.Config(
+        FastAPI(),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_level="warning",
+        lifespan="off",
+    )
+    # Bound before anything else happens: a second service on this port must not act at all.
+    listening = config.bind_socket()
+    try:
         async with running_service(settings) as service:
-            app.state.service = service
-            yield
-
-    return create_application(lifespan, with_virtual_clock=settings.clock == "virtual")
+            config.app = create_application(service, with_virtual_clock=settings.clock == "virtual")
+            server = _Server(config)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, setattr, server, "should_exit", True)
+            await server.serve(sockets=[listening])
+            failure = service.sequencer.failure
+    finally:
+        listening.close()
+    if failure is not None:
+        raise StorageFailed(
+            "the service stopped because its log could not be written",
+            found=str(failure),
+            action="mend the disk and start it again: recovery decides what was written",
+        )
 
 
 def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        access_log=False,
-        log_level="warning",
-    )
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        AdtallyError, InvariantBroken: the service can't start, or its disk failed.
+    """
+    uvloop.run(_serve(settings))

@@ -42,12 +42,12 @@ def up(
 ) -> None:
     """Run the service; settings come from the environment (ADTALLY_*)."""
     from adtally.commands import up as command
-    from adtally.config import Settings
+    from adtally.config import load_settings
 
     if local_chain:
-        command.up_local(Settings(), Console())
+        command.up_local(load_settings(), Console())
     else:
-        command.up(Settings())
+        command.up(load_settings())
 
 
 @app.command()

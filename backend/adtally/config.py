@@ -5,11 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adtally.analytics.currencies import FxRate, parse_fx_rates
+from adtally.errors import InvalidInput
 from adtally.verification.rule_set import RuleSet
+
+
+def load_settings() -> Settings:
+    """The settings in the environment.
+
+    Raises:
+        InvalidInput: one of them can't be used; ``field`` names the variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidInput(
+            "a setting can't be used",
+            field="ADTALLY_" + "_".join(str(part) for part in first["loc"]).upper(),
+            expected=first["msg"],
+            found=repr(first.get("input")),
+        ) from None
 
 
 class Settings(BaseSettings):

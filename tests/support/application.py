@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-from fastapi import FastAPI
 
 from adtally.analytics.dataset import Dataset
 from adtally.analytics.derive import Deriver
@@ -78,12 +77,7 @@ async def running_application(directory: Path) -> AsyncIterator[httpx.AsyncClien
         deriver=Deriver(sequencer.store, dataset, lambda c, p: campaigns[c].orders[p].rates),
     )
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-
-    app = create_application(lifespan, with_virtual_clock=True)
-    app.state.service = service
+    app = create_application(service, with_virtual_clock=True)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client

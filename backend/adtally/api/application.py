@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-
 from fastapi import APIRouter, FastAPI
 
 from adtally import __version__
@@ -20,6 +17,7 @@ from adtally.api import (
     statements,
     virtual_clock,
 )
+from adtally.api.service import Service
 
 DESCRIPTION = """
 Signed ad events in, provable money out.
@@ -35,12 +33,11 @@ Money is a decimal string of token base units. Errors are RFC 9457 problem docum
 was expected, what was found and what to do.
 """
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-
-def create_application(lifespan: Lifespan, *, with_virtual_clock: bool) -> FastAPI:
-    """Put the routes together; ``lifespan`` sets ``app.state.service``."""
-    app = FastAPI(title="adtally", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+def create_application(service: Service, *, with_virtual_clock: bool) -> FastAPI:
+    """Put the routes of a running service together."""
+    app = FastAPI(title="adtally", version=__version__, description=DESCRIPTION)
+    app.state.service = service
     problems.install(app)
     v1 = APIRouter(prefix="/v1", responses={"4XX": {"description": "a problem document"}})
     for module in (

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 from pathlib import Path
-from types import FrameType
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -65,8 +63,6 @@ def up_local(settings: Settings, console: Console) -> None:
         f"logs: {data_dir}/*.log",
         highlight=False,
     )
-    # Uvicorn ends by raising the signal once more, which must not skip the rest of this.
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         serve(settings.model_copy(update={"rpc_url": rpc_url}))
     finally:
@@ -86,10 +82,6 @@ def _attestor(settings: Settings, rpc_url: str, key_file: Path) -> ChildProcess:
     )
     name = folder.name
     return ChildProcess(f"attestor {name}", command, settings.data_dir / f"attestor-{name}.log")
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 async def _stop(attestors: list[ChildProcess]) -> None:

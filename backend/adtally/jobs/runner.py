@@ -60,6 +60,7 @@ class JobRunner:
         self._failing: dict[str, str] = {}
         self._locks = {name: asyncio.Lock() for name in rounds}
         self._scheduler: Any = None
+        self._is_stopped = False
 
     @property
     def failing(self) -> Mapping[str, str]:
@@ -83,13 +84,15 @@ class JobRunner:
             scheduler.add_job(
                 self.run_round, "interval", seconds=self._tick_seconds, args=(name,), id=name
             )
-        # A round that is still running when its next tick comes is not a mishap.
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        # A round still running at its next tick, or cancelled by stop, is no mishap; what rounds
+        # raise is logged by run_round.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         scheduler.start()
         self._scheduler = scheduler
 
     async def stop(self) -> None:
-        """Stop ticking and cancel what is running; returns when no round is running any more."""
+        """Stop ticking and cancel what is running; no round runs or starts any more on return."""
+        self._is_stopped = True
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
@@ -103,6 +106,8 @@ class JobRunner:
         What goes wrong is logged once, until it changes, and the next tick tries again.
         """
         async with self._locks[name]:
+            if self._is_stopped:
+                return False
             try:
                 await self._rounds[name]()
             except InvariantBroken as broken:

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from adtally.errors import Conflict, InvalidInput, NotAllowed, NotFound, VerificationFailed
 from adtally.events.signature import address_of, sign
-from adtally.jobs.attestations import MAX_REASON_CHARACTERS, AttestationDesk
+from adtally.jobs.attestations import MAX_REASON_CHARACTERS, REFUSAL_PAUSE_MS, AttestationDesk
 from adtally.jobs.requests import RequestBook, find_quorum
 from adtally.storage.database import Database
 from adtally.storage.migrations import upgrade
@@ -25,8 +25,11 @@ BOOK = RequestBook(LogIdentity(31337, b"\x11" * 20), b"\x22" * 32, log_attestor_
 
 
 class StoppedClock:
+    def __init__(self, at_ms: int = 1_700_000_000_000) -> None:
+        self.at_ms = at_ms
+
     def now_ms(self) -> int:
-        return 1_700_000_000_000
+        return self.at_ms
 
 
 @pytest_asyncio.fixture
@@ -101,6 +104,16 @@ async def test_record_refusal__then_signature__the_signature_stands(
     await desk.record_signature(request_row.id, A, signature)
     with pytest.raises(Conflict):
         await desk.record_refusal(request_row.id, A, "on second thought")
+
+
+@pytest.mark.asyncio
+async def test_open_requests__refused_a_while_ago__asked_again(
+    desk: AttestationDesk, database: Database, request_row: RequestRow
+) -> None:
+    await desk.record_refusal(request_row.id, A, "my node was broken")
+    for elapsed_ms, expected in ((REFUSAL_PAUSE_MS - 1, []), (REFUSAL_PAUSE_MS, [request_row])):
+        later = AttestationDesk(database, StoppedClock(StoppedClock().at_ms + elapsed_ms))
+        assert await later.open_requests(A) == expected
 
 
 @pytest.mark.asyncio

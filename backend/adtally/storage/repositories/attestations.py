@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -133,15 +133,26 @@ async def checkpoint_requests_above(session: AsyncSession, tree_size: int) -> li
 
 
 async def open_requests(
-    session: AsyncSession, attestor: Address, sets: Collection[int], limit: int = 100
+    session: AsyncSession,
+    attestor: Address,
+    sets: Collection[int],
+    *,
+    refused_before_ms: int,
+    limit: int = 100,
 ) -> list[RequestRow]:
-    """Requests to the given attestor sets that ``attestor`` has not answered, oldest first.
+    """Requests to the given attestor sets that ``attestor`` has not signed, oldest first.
 
+    One that it refused is asked again: only those refused at ``refused_before_ms`` or earlier are
+    in the list, so that a refusal for a passing reason does not block a campaign for ever.
     Checkpoints below the newest final anchor are left out: nothing can come of them any more.
     Statements stay, so that every attestor of the set gets to check each one.
     """
     answered = exists().where(
-        and_(Attestation.request_id == AttestationRequest.id, Attestation.attestor == attestor)
+        and_(
+            Attestation.request_id == AttestationRequest.id,
+            Attestation.attestor == attestor,
+            or_(Attestation.signature.is_not(None), Attestation.answered_at_ms > refused_before_ms),
+        )
     )
     anchored = await session.scalar(select(func.max(Anchor.tree_size))) or 0
     query = (
