@@ -71,7 +71,7 @@ def node_modules(project_root: Path) -> Path:
             "the npm parts are not installed",
             expected=str(folder),
             found="no such folder",
-            action="make setup, or: cd hardhat-local && npm ci",
+            action="make check (every target installs them first), or: cd hardhat-local && npm ci",
         )
     return folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,10 @@ def test_compile__no_sources__says_that_a_checkout_is_needed(tmp_path: Path) -> 
 def test_node_tools__nothing_installed__say_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(NotFound, match="npm ci"):
+    with pytest.raises(NotFound, match="npm ci") as caught:
         node_modules(tmp_path)
+    (target,) = re.findall(r"make (\w+)", caught.value.action or "")
+    assert f"\n{target}: " in (find_project_root() / "Makefile").read_text()
     (tmp_path / "hardhat-local" / "node_modules").mkdir(parents=True)
     with pytest.raises(NotFound, match="npm ci"):
         anvil_binary(tmp_path)
