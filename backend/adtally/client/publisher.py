@@ -119,17 +119,21 @@ class PublisherClient:
         declared_at_ms: int,
         *,
         campaign: int = 0,
-        publisher: int = 0,
+        publisher: int | None = None,
         active: bool = True,
     ) -> int:
         """Register (or withdraw) a placement, creative or allowlist entry.
 
         Args:
+            publisher: whose placement it is; by default this member's own for a placement, and
+                none (0) for everything else.
             declared_at_ms: must rise from one declaration of the same thing to the next.
 
         Returns:
             The size of the log that holds it.
         """
+        if publisher is None:
+            publisher = self.member if kind is DeclarationKind.PLACEMENT else 0
         unsigned = Declaration(
             recorded_at_ms=0,
             kind=kind,

@@ -24,9 +24,7 @@ async def declare_inventory(
         if party.placements:
             client = client_of(cast.ids[party.name])
             for item, name in enumerate(party.placements, start=1):
-                await _declare(
-                    client, DeclarationKind.PLACEMENT, item, name, now_ms, publisher=client.member
-                )
+                await _declare(client, DeclarationKind.PLACEMENT, item, name, now_ms)
     advertiser = client_of(cast.ids[plan.advertiser])
     for campaign in cast.campaigns:
         for item, name in enumerate(campaign.plan.creatives, start=1):
@@ -43,10 +41,9 @@ async def _declare(
     now_ms: int,
     *,
     campaign: int = 0,
-    publisher: int = 0,
 ) -> None:
     try:
-        await client.declare(kind, item, name, now_ms, campaign=campaign, publisher=publisher)
+        await client.declare(kind, item, name, now_ms, campaign=campaign)
     except NotAllowed as error:
         # Declared at this very time already: by an earlier run, or by a request whose answer was
         # lost when the service was killed.

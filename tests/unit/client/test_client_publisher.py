@@ -172,10 +172,27 @@ async def test_declare__placement__is_signed_by_the_event_key() -> None:
 
     client = client_for(handler)
     async with client:
-        size = await client.declare(DeclarationKind.PLACEMENT, 4, "top", 99, publisher=3)
+        size = await client.declare(DeclarationKind.PLACEMENT, 4, "top", 99)
     assert size == 12
     assert seen[0]["signer"] == "0x" + address_of(EVENT_KEY).hex()
     assert (seen[0]["kind"], seen[0]["item"], seen[0]["active"]) == ("placement", 4, True)
+
+
+@pytest.mark.asyncio
+async def test_declare__publisher_not_given__is_the_member_itself_for_placements_only() -> None:
+    seen: list[dict[str, object]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(json.loads(request.content))
+        return httpx.Response(200, json={"tree_size": 12})
+
+    kinds = DeclarationKind
+    async with client_for(handler) as client:
+        await client.declare(kinds.PLACEMENT, 4, "top", 99)
+        await client.declare(kinds.PLACEMENT, 4, "top", 99, publisher=8)
+        await client.declare(kinds.CREATIVE, 5, "https://shop.example/", 99, campaign=1)
+        await client.declare(kinds.ALLOWED_PLACEMENT, 4, "", 99, campaign=1, publisher=8)
+    assert [document["publisher"] for document in seen] == [3, 8, 0, 8]
 
 
 def test_answer_from_json__broken_documents__raise_invalid_input() -> None:
