@@ -103,6 +103,12 @@ def test_page__make_targets__are_the_makefile_s(page: Path) -> None:
     assert named <= targets
 
 
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_page__python_examples__take_nothing_from_the_demo(page: Path) -> None:
+    blocks = [block.text for block in DOCS["blocks"](page) if block.info.startswith("python")]
+    assert "adtally.demo" not in "".join(blocks)
+
+
 def test_running_page__settings_table__has_every_setting_with_its_default() -> None:
     page = (ROOT / "docs" / "operating" / "running.md").read_text()
     rows = dict(re.findall(r"^\| `ADTALLY_([A-Z_]+)` \| ([^|]+) \|", page, re.MULTILINE))

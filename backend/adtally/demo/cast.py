@@ -11,7 +11,7 @@ from adtally.chain.contracts.membership import Membership
 from adtally.chain.contracts.token import Token
 from adtally.chain.deployment import DeployedToken, Deployment
 from adtally.chain.wallet import Wallet
-from adtally.demo.escrow_member import EscrowMember
+from adtally.client.escrow_member import EscrowMember
 from adtally.demo.local_time import give_ether
 from adtally.demo.money import TokenUnit
 from adtally.demo.plan import DAY_SECONDS, CampaignPlan, DemoPlan, Party
