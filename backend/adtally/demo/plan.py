@@ -5,6 +5,7 @@ Everything is made from one seed, so equal plans give equal totals to the base u
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from eth_utils import keccak
@@ -128,7 +129,6 @@ def default_plan(
 
     The second campaign may be in the dollar with 18 decimals, ``DAIX``.
     """
-    unit = {"USDX": USDX, "DAIX": DAIX}[second_token]
 
     def scaled(amount: int) -> int:
         return amount * scale_percent // 100
@@ -136,7 +136,27 @@ def default_plan(
     def party(name: str, role: Role, *placements: str) -> Party:
         return Party(name, role, seed, placements)
 
-    boots = CampaignPlan(
+    return DemoPlan(
+        seed=seed,
+        parties=(
+            party("Northwind Outdoor", Role.ADVERTISER),
+            party("Daily Ledger", Role.PUBLISHER, "front page", "article"),
+            party("Trailhead", Role.PUBLISHER, "magazine", "newsletter", "map"),
+            party("Streamwise", Role.PUBLISHER, "pre-roll"),
+            party("Ghost Media", Role.PUBLISHER, "nowhere"),
+            party("Harbour Media", Role.INTERMEDIARY),
+            party("Commons Exchange", Role.INTERMEDIARY),
+        ),
+        advertiser="Northwind Outdoor",
+        campaigns=(_boots(scaled, steps), _tents(scaled, steps, second_token)),
+        steps=steps,
+        attestor_pause=(steps // 3, steps * 5 // 12),
+    )
+
+
+def _boots(scaled: Callable[[int], int], steps: int) -> CampaignPlan:
+    """Paid for reach and for results; the money runs out and is topped up at noon."""
+    return CampaignPlan(
         name="Boots, brand and performance",
         token="USDX",
         orders=(
@@ -165,9 +185,14 @@ def default_plan(
         impressions=scaled(13_000),
         settle_threshold_base_units=scaled(22 * USDX),
     )
-    tents = CampaignPlan(
+
+
+def _tents(scaled: Callable[[int], int], steps: int, token: str) -> CampaignPlan:
+    """Paid per click and sale in ``token``; settles by sales, with a dispute window."""
+    unit = {"USDX": USDX, "DAIX": DAIX}[token]
+    return CampaignPlan(
         name="Tents, paid per sale",
-        token=second_token,
+        token=token,
         orders=(
             OrderPlan(
                 "Trailhead",
@@ -187,22 +212,6 @@ def default_plan(
         goal_count=max(1, scaled(4)),
         dispute_window_seconds=DAY_SECONDS // steps,
         behaviour=replace(Behaviour(), ctr=0.03, cvr=0.12),
-    )
-    return DemoPlan(
-        seed=seed,
-        parties=(
-            party("Northwind Outdoor", Role.ADVERTISER),
-            party("Daily Ledger", Role.PUBLISHER, "front page", "article"),
-            party("Trailhead", Role.PUBLISHER, "magazine", "newsletter", "map"),
-            party("Streamwise", Role.PUBLISHER, "pre-roll"),
-            party("Ghost Media", Role.PUBLISHER, "nowhere"),
-            party("Harbour Media", Role.INTERMEDIARY),
-            party("Commons Exchange", Role.INTERMEDIARY),
-        ),
-        advertiser="Northwind Outdoor",
-        campaigns=(boots, tents),
-        steps=steps,
-        attestor_pause=(steps // 3, steps * 5 // 12),
     )
 
 
