@@ -87,14 +87,7 @@ async def deploy(
         InvalidInput: threshold and attestors do not fit.
         ChainReverted, ChainUnavailable: as they come; start again.
     """
-    members = tuple(sorted(set(attestors)))
-    if len(members) != len(attestors) or not len(members) < 2 * threshold <= 2 * len(members):
-        raise InvalidInput(
-            "threshold and attestors do not fit",
-            field="threshold",
-            expected="distinct attestors, and a threshold over half of them and at most all",
-            found=f"{threshold} of {len(attestors)} ({len(members)} distinct)",
-        )
+    members = _checked_set(attestors, threshold)
     site = _Site(chain, artifacts, Wallet(chain, deployer_key))
     latest = await chain.latest()
     expires = kyc_expires_seconds or latest.timestamp_seconds + _TEN_YEARS
@@ -134,6 +127,18 @@ async def deploy(
         finality=chain.finality,
         tokens=tokens,
     )
+
+
+def _checked_set(attestors: Sequence[Address], threshold: int) -> tuple[Address, ...]:
+    members = tuple(sorted(set(attestors)))
+    if len(members) != len(attestors) or not len(members) < 2 * threshold <= 2 * len(members):
+        raise InvalidInput(
+            "threshold and attestors do not fit",
+            field="threshold",
+            expected="distinct attestors, and a threshold over half of them and at most all",
+            found=f"{threshold} of {len(attestors)} ({len(members)} distinct)",
+        )
+    return members
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ import httpx
 
 from adtally.errors import ChainUnavailable
 
+# Node's HTTP server closes connections that were idle for 5 s; never use one that is about to be.
+_LIMITS = httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=2.0)
+
 
 class RpcError(Exception):
     """The node answered with a JSON-RPC error object."""
@@ -103,7 +106,7 @@ class JsonRpc:
         # Connections belong to one event loop; a new loop needs new ones.
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            self._client = httpx.AsyncClient(timeout=self._timeout, trust_env=False)
+            self._client = httpx.AsyncClient(timeout=self._timeout, trust_env=False, limits=_LIMITS)
             self._loop = loop
         return self._client
 

@@ -61,6 +61,24 @@ async def test_outbox__two_anchors__go_through_to_final(
 
 
 @pytest.mark.asyncio
+async def test_outbox__gas_limit_given__is_used_and_too_little_is_refused_unsent(
+    any_site: ChainSite, database: Database
+) -> None:
+    office = Office(any_site, database)
+    before = await office.nonce()
+    call = any_site.anchor_call(0, 3)
+    little = await office.outbox.enqueue("little", ANCHOR, call, gas=40_000)
+    enough = await office.outbox.enqueue("enough", ANCHOR, call, gas=500_000)
+    done = await office.step_until(enough, OutboxState.FINAL)
+    assert await office.states(little) == [OutboxState.FAILED]
+    assert await office.nonce() == before + 1
+    sent = await any_site.chain.rpc.request(
+        "eth_getTransactionByHash", "0x" + (done.transaction_hash or b"").hex()
+    )
+    assert int(sent["gas"], 16) == 500_000
+
+
+@pytest.mark.asyncio
 async def test_outbox__same_effect_key_again__is_the_same_row(
     hardhat_site: ChainSite, database: Database
 ) -> None:
