@@ -8,8 +8,12 @@ import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20P
 contract MockDollar is ERC20Permit {
     uint8 internal immutable DECIMALS;
 
+    /// @param symbol_ Each token of a chain has its own.
     /// @param decimals_ 6 or 18, like the dollars in use.
-    constructor(uint8 decimals_) ERC20("Mock Dollar", "USDX") ERC20Permit("Mock Dollar") {
+    constructor(string memory symbol_, uint8 decimals_)
+        ERC20("Mock Dollar", symbol_)
+        ERC20Permit("Mock Dollar")
+    {
         DECIMALS = decimals_;
     }
 

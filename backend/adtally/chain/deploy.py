@@ -27,6 +27,8 @@ from adtally.types import Address, Role
 
 MOCK_TOKENS = {"USDX": 6, "DAIX": 18}
 """Symbol -> decimals."""
+MOCK_CURRENCY = "USD"
+"""What one whole mock dollar stands for in reports, ISO 4217."""
 
 _TEN_YEARS = 10 * 365 * 86_400
 
@@ -205,9 +207,8 @@ class _Site:
     async def create_tokens(self) -> dict[str, DeployedToken]:
         tokens = {}
         for symbol, decimals in MOCK_TOKENS.items():
-            types, arguments = _token_arguments(self.artifacts["MockDollar"], symbol, decimals)
-            _, token = await self.create("MockDollar", types, arguments)
-            tokens[symbol] = DeployedToken(token.address, decimals)
+            _, token = await self.create("MockDollar", ["string", "uint8"], [symbol, decimals])
+            tokens[symbol] = DeployedToken(token.address, decimals, MOCK_CURRENCY)
         return tokens
 
     async def hand_over(self, manager: AccessManager, escrow: Address, officers: Officers) -> None:
@@ -238,19 +239,6 @@ class _Site:
     async def _send_all(self, calls: Sequence[Call]) -> None:
         for call in calls:
             await self.wallet.send(call)
-
-
-def _token_arguments(
-    artifact: Artifact, symbol: str, decimals: int
-) -> tuple[list[str], list[object]]:
-    """What the mock's constructor asks for, by parameter name."""
-    known: dict[str, object] = {"decimals": decimals, "symbol": symbol, "name": f"Mock {symbol}"}
-    constructors = [entry for entry in artifact.abi if entry["type"] == "constructor"]
-    inputs: list[dict[str, str]] = constructors[0]["inputs"] if constructors else []
-    return (
-        [parameter["type"] for parameter in inputs],
-        [known[parameter["name"].strip("_")] for parameter in inputs],
-    )
 
 
 def _arg(contract: AccessManager | Membership) -> str:

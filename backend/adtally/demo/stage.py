@@ -10,7 +10,7 @@ import asyncio
 import shutil
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -175,7 +175,7 @@ class Stage:
         keys = OperatorKeys.load_or_create(self.directory / "service" / "keys")
         account = address_of(keys.transaction)
         await give_ether(self.chain, account, 10**21)
-        deployed = await deploy(
+        self._deployment = await deploy(
             self.chain,
             artifacts,
             deployer_key=self.registrar_key,
@@ -183,10 +183,6 @@ class Stage:
             attestors=[address_of(attestor_key(name)) for name in ATTESTORS],
             threshold=THRESHOLD,
         )
-        dollars = {
-            symbol: replace(token, currency="USD") for symbol, token in deployed.tokens.items()
-        }
-        self._deployment = replace(deployed, tokens=dollars)
         await wait_until_final(self.chain)
         self._deployment.save(self.deployment_path)
 

@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {MockDollar} from "adtally/mocks/MockDollar.sol";
 
 /// @notice Keeps 1 % of every transfer.
-contract FeeToken is MockDollar(6) {
+contract FeeToken is MockDollar("FEE", 6) {
     function _update(address from, address to, uint256 value) internal override {
         uint256 fee = from == address(0) || to == address(0) ? 0 : value / 100;
         super._update(from, to, value - fee);
@@ -13,7 +13,7 @@ contract FeeToken is MockDollar(6) {
 }
 
 /// @notice Refuses transfers to listed addresses.
-contract BlocklistToken is MockDollar(6) {
+contract BlocklistToken is MockDollar("BLOCK", 6) {
     mapping(address account => bool) public isBlocked;
 
     error Blocked(address account);
@@ -29,7 +29,7 @@ contract BlocklistToken is MockDollar(6) {
 }
 
 /// @notice Answers false instead of reverting while `isFailing`.
-contract FalseReturnToken is MockDollar(6) {
+contract FalseReturnToken is MockDollar("FALSE", 6) {
     bool public isFailing;
 
     function setFailing(bool failing) external {
@@ -46,7 +46,7 @@ contract FalseReturnToken is MockDollar(6) {
 }
 
 /// @notice Calls back into a target once during every transfer, before and after the money moves.
-contract ReentrantToken is MockDollar(6) {
+contract ReentrantToken is MockDollar("AGAIN", 6) {
     address public target;
     bytes public call_;
     bool public hasReentered;

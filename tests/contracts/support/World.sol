@@ -78,7 +78,7 @@ abstract contract World is Test {
         attestorSet = membership.createAttestorSet(attestors, THRESHOLD);
         eventLog = new EventLog(membership, OPERATOR, attestorSet, 0, 0);
         escrow = new CampaignEscrow(address(authority), membership, eventLog, 1);
-        dollar = new MockDollar(6);
+        dollar = new MockDollar("USDX", 6);
     }
 
     // ---------------------------------------------------------------- members

@@ -31,8 +31,9 @@ contract FundingTest is World {
     }
 
     function test_Fund_18Decimals() public {
-        dollar = new MockDollar(18);
+        dollar = new MockDollar("DAIX", 18);
         assertEq(dollar.decimals(), 18, "decimals");
+        assertEq(keccak256(bytes(dollar.symbol())), keccak256("DAIX"), "symbol");
         uint32 id = _open(_terms());
         _fund(id, 1e9 * 1e18);
         assertEq(escrow.campaign(id).funded, 1e27, "funded");

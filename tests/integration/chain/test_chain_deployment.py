@@ -11,6 +11,7 @@ import pytest
 from adtally.chain.compile import Artifact
 from adtally.chain.connection import Chain
 from adtally.chain.contracts.access_manager import AccessManager, AccessRole
+from adtally.chain.contracts.token import Token
 from adtally.chain.deploy import MemberKeys, Officer, Officers, deploy
 from adtally.chain.deployment import DeployedContract, Deployment
 from adtally.chain.local_node import LocalNode, start_anvil
@@ -43,7 +44,10 @@ async def test_deploy__saved_and_loaded__is_accepted_by_its_chain(
         "USDX": 6,
         "DAIX": 18,
     }
-    assert await any_site.dollars.decimals() == 6
+    for symbol, token in loaded.tokens.items():
+        assert token.currency == "USD"
+        coin = Token(any_site.chain, token.address)
+        assert (await coin.symbol(), await coin.decimals()) == (symbol, token.decimals)
 
 
 @pytest.mark.asyncio
