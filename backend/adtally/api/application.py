@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from adtally import __version__
 from adtally.api import (
@@ -36,7 +37,13 @@ was expected, what was found and what to do.
 
 def create_application(service: Service, *, with_virtual_clock: bool) -> FastAPI:
     """Put the routes of a running service together."""
-    app = FastAPI(title="adtally", version=__version__, description=DESCRIPTION)
+    # The documentation page loads nothing from elsewhere: consortium networks have no internet.
+    app = FastAPIOffline(
+        title="adtally",
+        version=__version__,
+        description=DESCRIPTION,
+        swagger_ui_parameters={"filter": True, "defaultModelsExpandDepth": 0},
+    )
     app.state.service = service
     problems.install(app)
     v1 = APIRouter(prefix="/v1", responses={"4XX": {"description": "a problem document"}})
