@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 from adtally.client.fields import Fields
 from adtally.errors import InvalidInput, VerificationFailed
@@ -43,6 +44,14 @@ class BatchAnswer:
         fields = answer.inner("receipt")
         receipt, signature = receipt_from_fields(fields)
         return BatchAnswer(receipt, signature, tuple(verdicts), answer.boolean("replayed"))
+
+    def receipt_json(self) -> str:
+        """The receipt alone, as the service sent it: what to keep, ``adtally verify`` reads it."""
+        fields = {
+            name: f"0x{value.hex()}" if isinstance(value, bytes) else value
+            for name, value in (asdict(self.receipt) | {"signature": self.signature}).items()
+        }
+        return json.dumps(fields, indent=2) + "\n"
 
     def check(self, batch: SignedBatch, domain: Hash, receipt_signer: Address) -> None:
         """Raises VerificationFailed unless this is a valid receipt for exactly ``batch``."""

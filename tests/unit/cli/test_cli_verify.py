@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from adtally.chain.deployment import DeployedContract, Deployment
 from adtally.cli import app, error_text
+from adtally.client.receipts import BatchAnswer
 from adtally.commands.verify import VerifyOptions, verify
 from adtally.errors import AdtallyError, InvalidInput, VerificationFailed
 from adtally.events.eip712 import Receipt, log_domain, receipt_digest
@@ -107,7 +108,9 @@ async def run(document: object, deployment: Path, entry: bytes | None = None) ->
 @pytest.mark.asyncio
 async def test_verify__receipt_alone_or_in_its_answer__is_ok(deployment: Path) -> None:
     document = receipt_document(deployment)
-    for handed_over in (document, {"receipt": document, "verdicts": [], "replayed": False}):
+    answer = {"receipt": document, "verdicts": [], "replayed": False}
+    kept = json.loads(BatchAnswer.from_json(answer).receipt_json())
+    for handed_over in (document, answer, kept):
         shown = await run(handed_over, deployment)
         assert "signed by the operator" in shown
         assert "not checked against the chain" in shown

@@ -218,6 +218,13 @@ def test_answer_from_json__broken_documents__raise_invalid_input() -> None:
             BatchAnswer.from_json(broken)
 
 
+def test_receipt_json__of_an_answer__is_the_receipt_as_it_was_sent() -> None:
+    client = client_for(lambda request: httpx.Response(500))
+    sent = answer_to(client.sign([EVENT]))
+    asyncio.run(client._transport.close())
+    assert json.loads(BatchAnswer.from_json(sent).receipt_json()) == sent["receipt"]
+
+
 def test_check__receipt_for_another_batch__names_the_field() -> None:
     client = client_for(lambda request: httpx.Response(500))
     batch = client.sign([EVENT])
