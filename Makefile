@@ -6,7 +6,7 @@ PYTHON_READY := $(VENV)/.ready
 NODE_READY := hardhat-local/node_modules/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up check format clean
+.PHONY: help demo test up down check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ test: $(PYTHON_READY) $(NODE_READY) ## the whole test suite
 
 up: $(PYTHON_READY) $(NODE_READY) ## the service on a local chain; state in var/, continues after a restart
 	$(BIN)/adtally up --local-chain
+
+down: $(PYTHON_READY) ## end the local chain that "make up" leaves running; its state stays in var/
+	$(BIN)/adtally up --stop-local-chain
 
 check: $(PYTHON_READY) $(NODE_READY) ## format, lint, types, import direction, Solidity lint
 	$(BIN)/ruff format --check backend tests scripts

@@ -29,6 +29,13 @@ DeploymentFile = Annotated[Path, typer.Option(help="Deployment file (see adtally
 LOCAL_SERVICE = "http://127.0.0.1:8000"
 LOCAL_CHAIN = "http://127.0.0.1:8545"
 LOCAL_DEPLOYMENT = Path("var/deployment.json")
+PLAIN_WIDTH = 110
+
+
+def result_console() -> Console:
+    """For results; in a pipe or file, where rich takes 80 columns, tables get what they need."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, PLAIN_WIDTH))
 
 
 @app.command()
@@ -39,13 +46,21 @@ def up(
             "--local-chain", help="Also run a local chain with contracts and three attestors."
         ),
     ] = False,
+    stop_local_chain: Annotated[
+        bool,
+        typer.Option(
+            "--stop-local-chain", help="Only end the chain that --local-chain left running."
+        ),
+    ] = False,
 ) -> None:
     """Run the service; settings come from the environment (ADTALLY_*)."""
     from adtally.commands import up as command
     from adtally.config import load_settings
 
-    if local_chain:
-        command.up_local(load_settings(), Console())
+    if stop_local_chain:
+        command.stop_local(load_settings(), result_console())
+    elif local_chain:
+        command.up_local(load_settings(), result_console())
     else:
         command.up(load_settings())
 
@@ -60,7 +75,7 @@ def demo(
     from adtally.commands import demo as command
     from adtally.commands.running import run
 
-    run(command.demo(directory, seed, scale, Console()))
+    run(command.demo(directory, seed, scale, result_console()))
 
 
 @app.command()
@@ -95,7 +110,7 @@ def deploy(
         finality,
     )
     deployed = run(command.deploy_contracts(options))
-    command.show_deployment(deployed, data_dir / "deployment.json", Console())
+    command.show_deployment(deployed, data_dir, result_console())
 
 
 @app.command()
@@ -113,7 +128,7 @@ def replay(
     from adtally.commands.running import run
 
     assert log_format == "obd"
-    run(command.replay_obd(file, data_dir, Console()))
+    run(command.replay_obd(file, data_dir, result_console()))
 
 
 @app.command()
@@ -135,7 +150,7 @@ def attest(
     from adtally.commands.up import start_logging
 
     if create_key:
-        command.create_key(key_file, Console())
+        command.create_key(key_file, result_console())
         return
     start_logging()
     options = command.AttestOptions(
@@ -159,7 +174,7 @@ def audit(
     from adtally.commands.running import run
 
     options = command.AuditOptions(service, rpc_url, deployment, note_verifier, json_file)
-    if not run(command.audit(options, Console())):
+    if not run(command.audit(options, result_console())):
         sys.exit(1)
 
 
@@ -178,7 +193,7 @@ def verify(
     from adtally.commands import verify as command
     from adtally.commands.running import run
 
-    run(command.verify(command.VerifyOptions(file, deployment, rpc_url, entry), Console()))
+    run(command.verify(command.VerifyOptions(file, deployment, rpc_url, entry), result_console()))
 
 
 @app.command()
@@ -191,7 +206,7 @@ def reconcile(
     from adtally.commands import reconcile as command
     from adtally.commands.running import run
 
-    if not run(command.reconcile(service, rpc_url, deployment, Console())):
+    if not run(command.reconcile(service, rpc_url, deployment, result_console())):
         sys.exit(1)
 
 
@@ -212,9 +227,13 @@ def simulate(
     from adtally.commands.running import run
 
     if out is not None:
-        command.simulate_file(out, seed, minutes, impressions, Console())
+        command.simulate_file(out, seed, minutes, impressions, result_console())
         return
-    run(command.simulate_live(service, rpc_url, deployment, seed, minutes, impressions, Console()))
+    run(
+        command.simulate_live(
+            service, rpc_url, deployment, seed, minutes, impressions, result_console()
+        )
+    )
 
 
 def main() -> None:

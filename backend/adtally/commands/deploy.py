@@ -27,6 +27,9 @@ from adtally.events.signature import address_of
 from adtally.intake.keys import OperatorKeys
 from adtally.types import Address
 
+_FILE = "deployment.json"
+_KEYS = "keys"
+
 
 @dataclass(frozen=True, slots=True)
 class DeployOptions:
@@ -53,7 +56,7 @@ async def deploy_contracts(options: DeployOptions) -> Deployment:
     Raises:
         Conflict: there is a deployment file already; it is never written over.
     """
-    path = options.data_dir / "deployment.json"
+    path = options.data_dir / _FILE
     if path.exists():
         raise Conflict(
             "there is a deployment already",
@@ -64,7 +67,7 @@ async def deploy_contracts(options: DeployOptions) -> Deployment:
         )
     chain = Chain(options.rpc_url, options.finality)
     try:
-        keys = OperatorKeys.load_or_create(options.data_dir / "keys")
+        keys = OperatorKeys.load_or_create(options.data_dir / _KEYS)
         account = address_of(keys.transaction)
         deployer_key = await _deployer_key(chain, options, account)
         artifacts = await asyncio.to_thread(compile_contracts, find_project_root())
@@ -105,8 +108,9 @@ def parse_address(text: str) -> Address:
     return address
 
 
-def show_deployment(deployment: Deployment, path: Path, console: Console) -> None:
-    """Where everything is."""
+def show_deployment(deployment: Deployment, data_dir: Path, console: Console) -> None:
+    """Where everything is, and which account the service is going to send from."""
+    operator = address_of(OperatorKeys.load(data_dir / _KEYS).transaction)
     table = Table("what", "where", box=box.SIMPLE_HEAD)
     for name, contract in deployment.contracts.items():
         table.add_row(name, to_checksum_address(contract.address))
@@ -114,10 +118,13 @@ def show_deployment(deployment: Deployment, path: Path, console: Console) -> Non
         table.add_row(f"{symbol} ({token.decimals} decimals)", to_checksum_address(token.address))
     for attestor in deployment.attestors:
         table.add_row("attestor", to_checksum_address(attestor))
+    table.add_row("operator's account", to_checksum_address(operator))
     console.print(table)
     console.print(
         f"chain {deployment.chain_id}, block {deployment.block_number}, "
         f"{deployment.threshold} of {len(deployment.attestors)} attestors must sign\n"
-        f"written to {path}",
+        "the operator's account sends anchors, settlements and payments: where gas costs, "
+        "fund it\n"
+        f"written to {data_dir / _FILE}",
         highlight=False,
     )

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adtally.demo.replay import ReplayOutcome, replay
-from adtally.demo.tables import money_table, statement_table
+from adtally.demo.tables import money_table, statement_tables
 
 
 async def replay_obd(path: Path, directory: Path, console: Console) -> None:
@@ -27,7 +27,8 @@ def show_replay(result: ReplayOutcome, console: Console) -> None:
     for verdict, count in sorted(outcome.tally.verdicts.items()):
         verdicts.add_row(verdict.label, f"{count:,}")
     console.print(verdicts)
-    console.print(statement_table(outcome))
+    for table in statement_tables(outcome):
+        console.print(table)
     console.print(money_table(outcome))
     now = money.paid_base_units - result.paid_before_base_units
     console.print(

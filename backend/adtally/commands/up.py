@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from adtally.app import serve
-from adtally.chain.local_node import dumped_finality, start_persistent
+from adtally.chain.local_node import dumped_finality, start_persistent, stop_persistent
 from adtally.chain.node_tools import find_project_root
 from adtally.commands.deploy import DeployOptions, deploy_contracts, show_deployment
 from adtally.commands.private_keys import new_key, read_key, write_key
@@ -20,6 +20,7 @@ from adtally.demo.processes import ChildProcess, adtally_command
 from adtally.events.signature import address_of
 
 ATTESTORS = ("A", "B", "C")
+_CHAIN = "chain"
 
 
 def up(settings: Settings) -> None:
@@ -36,7 +37,7 @@ def up_local(settings: Settings, console: Console) -> None:
     """
     start_logging()
     data_dir = settings.data_dir
-    state = data_dir / "chain"
+    state = data_dir / _CHAIN
     port = urlsplit(settings.rpc_url).port or 8545
     rpc_url = start_persistent(find_project_root(), state, port)
     key_files = [data_dir / "attestors" / name / "attestor.key" for name in ATTESTORS]
@@ -54,7 +55,7 @@ def up_local(settings: Settings, console: Console) -> None:
             finality=dumped_finality(state),
         )
         deployment = asyncio.run(deploy_contracts(options))
-        show_deployment(deployment, settings.deployment_path, console)
+        show_deployment(deployment, data_dir, console)
     attestors = [_attestor(settings, rpc_url, path) for path in key_files]
     for attestor in attestors:
         attestor.start()
@@ -67,6 +68,19 @@ def up_local(settings: Settings, console: Console) -> None:
         serve(settings.model_copy(update={"rpc_url": rpc_url}))
     finally:
         asyncio.run(_stop(attestors))
+
+
+def stop_local(settings: Settings, console: Console) -> None:
+    """End the chain that ``up_local`` leaves running; its state stays for the next start.
+
+    Raises:
+        ChainUnavailable: it does not end in time.
+    """
+    state = settings.data_dir / _CHAIN
+    if stop_persistent(state):
+        console.print(f"the local chain has ended, its state is kept in {state}", highlight=False)
+    else:
+        console.print(f"no local chain runs on {state}", highlight=False)
 
 
 def _attestor(settings: Settings, rpc_url: str, key_file: Path) -> ChildProcess:

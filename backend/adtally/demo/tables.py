@@ -44,7 +44,7 @@ def outcome_tables(outcome: Outcome) -> Iterator[RenderableType]:
     yield verdict_table(outcome)
     yield refusal_table(outcome)
     yield anchor_table(outcome)
-    yield statement_table(outcome)
+    yield from statement_tables(outcome)
     for money in outcome.money:
         yield line_table(money, outcome)
     if outcome.reports:
@@ -122,33 +122,33 @@ def anchor_table(outcome: Outcome) -> Table:
     return table
 
 
-def statement_table(outcome: Outcome) -> Table:
-    """Statements settled during the day; each is cumulative."""
-    table = _table(
-        f"{len(outcome.statements)} statements, co-signed and settled",
-        "campaign",
-        "no.",
-        "because",
-        "impr / view / click / conv",
-        "lines total",
-        "signed by",
-        "transaction",
-        right=("lines total",),
-    )
-    units = {money.campaign: money.unit for money in outcome.money}
+def statement_tables(outcome: Outcome) -> Iterator[Table]:
+    """Each campaign's statements settled during the day; each is cumulative."""
     letters = _letters(outcome.statements)
-    for statement in outcome.statements:
-        table.add_row(
-            outcome.campaign_names[statement.campaign],
-            str(statement.sequence),
-            statement.reason,
-            counts_text(statement.counts),
-            units[statement.campaign].named(statement.lines_total_base_units, 6),
-            " ".join(letters[signer] for signer in statement.signers),
-            short(statement.transaction),
-            style="bold" if statement.is_final else "",
+    for money in outcome.money:
+        settled = [each for each in outcome.statements if each.campaign == money.campaign]
+        table = _table(
+            f"{outcome.campaign_names[money.campaign]}: {len(settled)} statements, co-signed and "
+            "settled",
+            "no.",
+            "because",
+            "impr / view / click / conv",
+            "lines total",
+            "signed by",
+            "transaction",
+            right=("lines total",),
         )
-    return table
+        for statement in settled:
+            table.add_row(
+                str(statement.sequence),
+                statement.reason,
+                counts_text(statement.counts),
+                money.unit.named(statement.lines_total_base_units, 6),
+                " ".join(letters[signer] for signer in statement.signers),
+                short(statement.transaction),
+                style="bold" if statement.is_final else "",
+            )
+        yield table
 
 
 def line_table(money: MoneyOutcome, outcome: Outcome) -> Table:
@@ -191,6 +191,8 @@ def money_table(outcome: Outcome) -> Table:
         "+ balance",
         right=("funded", "= paid", "+ cuts", "+ refunded", "+ balance"),
     )
+    # Where it is tight, names take two lines before an amount loses a digit.
+    table.columns[0].no_wrap = False
     for money in outcome.money:
         text = money.unit.text
         table.add_row(
