@@ -17,7 +17,7 @@ REPLAY = vectors("replay.json")
 ENTRIES = [unhex(entry) for entry in REPLAY["entries"]]
 RECORDS = [entry for entry in ENTRIES if entry[0] == 0x01]
 
-# Worked out from docs/spec/verdicts.md, event by event as scripts/replay_vector.py sends them.
+# Worked out from docs/spec/verdicts.md, event by event as scripts/vectors/replay.py sends them.
 EXPECTED = [
     "accepted",
     "accepted",
