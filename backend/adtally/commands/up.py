@@ -80,7 +80,7 @@ def stop_local(settings: Settings, console: Console) -> None:
     if stop_persistent(state):
         console.print(f"the local chain has ended, its state is kept in {state}", highlight=False)
     else:
-        console.print(f"no local chain runs on {state}", highlight=False)
+        console.print(f"no supervisor of a local chain runs on {state}", highlight=False)
 
 
 def _attestor(settings: Settings, rpc_url: str, key_file: Path) -> ChildProcess:

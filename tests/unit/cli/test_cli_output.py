@@ -58,4 +58,4 @@ def test_up__stop_local_chain_without_any__says_so(
     monkeypatch.setenv("ADTALLY_DATA_DIR", str(tmp_path))
     done = CliRunner().invoke(app, ["up", "--stop-local-chain"])
     assert done.exit_code == 0, done.output
-    assert "no local chain runs" in done.output
+    assert "no supervisor of a local chain" in done.output
