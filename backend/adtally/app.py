@@ -153,6 +153,7 @@ def _job_context(
             deployment.log_identity, deployment.escrow_domain, deployment.attestor_set
         ),
         first_block=deployment.block_number,
+        tokens=frozenset(token.address for token in deployment.tokens.values()),
     )
 
 

@@ -269,6 +269,7 @@ class JobsWorld:
                 deployment.log_identity, deployment.escrow_domain, deployment.attestor_set
             ),
             first_block=deployment.block_number,
+            tokens=frozenset(token.address for token in deployment.tokens.values()),
         )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,12 +26,22 @@ from adtally.types import Address, ChainLog
 logger = logging.getLogger(__name__)
 
 CURSOR = "books"
+_REASON_BYTES = 256
 
 FUNDED = Event(
     "Funded(uint32 indexed campaign,address indexed from,uint128 amount,uint128 fundedTotal)"
 )
 
 _Post = Callable[[AsyncSession, ChainLog], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Campaign:
+    """What the logs of a campaign leave out."""
+
+    advertiser: int
+    token: Address
+    attestor_set: int
 
 
 class BooksJob:
@@ -43,7 +54,7 @@ class BooksJob:
     def __init__(self, context: JobContext) -> None:
         self._context = context
         self._lock = asyncio.Lock()
-        self._campaigns: dict[int, tuple[int, Address]] = {}
+        self._campaigns: dict[int, _Campaign] = {}
         log, escrow = context.event_log.address, context.escrow.address
         self._posts: dict[tuple[Address, bytes], _Post] = {
             (context.membership.address, membership.ATTESTOR_SET_NAMED.topic): self._set_named,
@@ -60,7 +71,7 @@ class BooksJob:
         """Raises ChainUnavailable or Reorged when the chain can't be read now.
 
         Raises:
-            InvariantBroken: the chain has a statement that was not drafted here.
+            InvariantBroken: the log's own attestors signed a statement that was not drafted here.
         """
         # Reconciliation runs a round of its own, perhaps while the ticked one is under way.
         async with self._lock:
@@ -85,14 +96,17 @@ class BooksJob:
         return True
 
     async def _learn_campaign(self, log: ChainLog) -> None:
-        """Remember advertiser and token of a campaign that a log of the escrow is about."""
+        """Remember advertiser, token and attestor set of a campaign that a log is about."""
         if log.address != self._context.escrow.address:
+            return
+        if _topic(log) == campaign_escrow.CLAIM_SKIPPED.topic:
+            # Anyone can have a claim skipped, also one for a campaign that does not exist.
             return
         campaign = int.from_bytes(log.topics[1], "big")
         if campaign not in self._campaigns:
             view = await self._context.escrow.campaign(campaign)
             terms = await self._context.escrow.terms(campaign)
-            self._campaigns[campaign] = (view.advertiser, terms.token)
+            self._campaigns[campaign] = _Campaign(view.advertiser, terms.token, terms.attestor_set)
 
     # One posting for each kind of log ----------------------------------------------------------
 
@@ -122,10 +136,16 @@ class BooksJob:
         row = await statements.find_statement(session, found.campaign, found.sequence)
         if row is None or row.statement != found:
             drafted = "none" if row is None else str(row.statement)
-            raise InvariantBroken(
+            what = (
                 f"block {log.block_number} settles a statement that was not drafted here: "
                 f"{found}; drafted: {drafted}"
             )
+            if self._campaigns[found.campaign].attestor_set == self._context.log_attestor_set:
+                raise InvariantBroken(what)
+            # Anyone may name a set of attestors and open a campaign under it: what they sign is
+            # between them and that campaign's parties, and must not stop everybody else's.
+            logger.critical("%s; its attestors are not the log's, it is left alone", what)
+            return
         await statements.set_settlement(
             session,
             found.campaign,
@@ -140,7 +160,7 @@ class BooksJob:
 
     async def _funded(self, session: AsyncSession, log: ChainLog) -> None:
         values = FUNDED.decode(log)
-        advertiser, _ = self._campaigns[values["campaign"]]
+        advertiser = self._campaigns[values["campaign"]].advertiser
         party, amount = address_result(values["from"]), values["amount"]
         await self._transfer(
             session,
@@ -163,7 +183,7 @@ class BooksJob:
 
     async def _refunded(self, session: AsyncSession, log: ChainLog) -> None:
         paid = campaign_escrow.decode_refunded(log)
-        advertiser, _ = self._campaigns[paid.campaign]
+        advertiser = self._campaigns[paid.campaign].advertiser
         amounts = (paid.amount_base_units, paid.refunded_total_base_units)
         about = (paid.campaign, advertiser, paid.to, *amounts)
         await self._transfer(session, log, TransferKind.REFUND, about)
@@ -175,7 +195,7 @@ class BooksJob:
             skipped.publisher,
             skipped.campaign,
             log.block_number,
-            skipped.reason.hex(),
+            skipped.reason[:_REASON_BYTES].hex(),
         )
 
     async def _transfer(
@@ -186,7 +206,6 @@ class BooksJob:
         about: tuple[int, int, Address, int, int],
     ) -> None:
         campaign, member, party, amount, total = about
-        _, token = self._campaigns[campaign]
         await ledger.add_transfer(
             session,
             TransferRow(
@@ -194,7 +213,7 @@ class BooksJob:
                 campaign=campaign,
                 member=member,
                 party=party,
-                token=token,
+                token=self._campaigns[campaign].token,
                 amount_base_units=amount,
                 total_base_units=total,
                 transaction_hash=log.transaction_hash,

@@ -14,6 +14,7 @@ from adtally.intake.clock import Clock
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.requests import RequestBook
 from adtally.storage.database import Database
+from adtally.types import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,16 @@ class JobContext:
     escrow: CampaignEscrow
     requests: RequestBook
     first_block: int
+    tokens: frozenset[Address] = frozenset()
+    """Those that the deployment names, known to keep books that can be relied on."""
+
+    @property
+    def log_attestor_set(self) -> int:
+        """The set that attests this log's checkpoints."""
+        return self.requests.log_attestor_set
+
+    def trusts_token(self, token: Address) -> bool:
+        """Whether a token that breaks its word stops the service: one that the deployment names;
+        any, where it names none.
+        """
+        return not self.tokens or token in self.tokens

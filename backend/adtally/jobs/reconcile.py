@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adtally.chain.contracts.token import Token
-from adtally.errors import InvariantBroken
+from adtally.errors import ChainError, InvariantBroken
 from adtally.jobs.books import CURSOR, BooksJob
 from adtally.jobs.context import JobContext
 from adtally.jobs.facts import CURSOR as FACTS_CURSOR
@@ -118,6 +118,7 @@ class ReconcileJob:
             view=view,
             orders_paid=orders_paid,
             logged_funded_base_units=await self._logged_funded(campaign, block),
+            has_own_attestors=terms.attestor_set != self._context.log_attestor_set,
         )
 
     async def _logged_funded(self, campaign: int, block: BlockStamp) -> int | None:
@@ -139,11 +140,23 @@ class ReconcileJob:
         return [
             TokenAccount(
                 token,
-                await Token(self._context.chain, token).balance_of(escrow.address, block),
+                await self._balance(token, block),
                 await escrow.liabilities(token, block),
+                is_trusted=self._context.trusts_token(token),
             )
             for token in sorted({transfer.token for transfer in transfers})
         ]
+
+    async def _balance(self, token: Address, block: BlockStamp) -> int:
+        """What the escrow holds; 0 if a token that the deployment does not name won't say."""
+        try:
+            return await Token(self._context.chain, token).balance_of(
+                self._context.escrow.address, block
+            )
+        except ChainError:
+            if self._context.trusts_token(token):
+                raise
+            return 0
 
     def _result(
         self, block: BlockStamp, campaigns: int, tokens: Sequence[TokenAccount]
@@ -153,9 +166,16 @@ class ReconcileJob:
             for account in tokens
         }
         for token, amount in surplus.items():
-            if amount:
+            if amount > 0:
                 logger.warning(
                     "the escrow holds %d base units of 0x%s too much", amount, token.hex()
+                )
+            elif amount < 0:
+                logger.critical(
+                    "0x%s, a token that the deployment does not name, says that the escrow holds "
+                    "%d base units less than was deposited: its campaigns can't pay",
+                    token.hex(),
+                    -amount,
                 )
         return Reconciliation(block, campaigns, len(tokens), surplus)
 

@@ -35,6 +35,7 @@ class CampaignAccount:
         orders_paid: what the chain says each publisher was paid, for those in ``transfers``.
         logged_funded_base_units: deposits according to the log's facts; None if the facts don't
             reach this block.
+        has_own_attestors: whether the campaign's attestor set is another one than the log's.
     """
 
     campaign: int
@@ -45,19 +46,39 @@ class CampaignAccount:
     view: CampaignView
     orders_paid: Mapping[int, int]
     logged_funded_base_units: int | None
+    has_own_attestors: bool = False
+
+    @property
+    def is_estranged(self) -> bool:
+        """Whether its own attestors have settled what this service never drafted."""
+        found, ours = self.view.latest, self.latest
+        known = (0, bytes(32)) if ours is None else (
+            ours.statement.sequence, ours.statement.lines_root
+        )  # fmt: skip
+        return self.has_own_attestors and (found.sequence, found.lines_root) != known
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAccount:
-    """A token's standing on chain: what the escrow holds, and what it says it owes."""
+    """A token's standing on chain: what the escrow holds, and what it says it owes.
+
+    ``is_trusted``: the deployment names it. Any contract can call itself a token and have a
+    campaign; only its holders are hurt when it lies.
+    """
 
     token: Address
     balance_base_units: int
     liabilities_base_units: int
+    is_trusted: bool = True
 
 
 def campaign_differences(account: CampaignAccount) -> list[Difference]:
-    """What does not agree in one campaign; empty if all is well."""
+    """What does not agree in one campaign; empty if all is well.
+
+    Of an estranged campaign only the money is compared: its lines are nobody's here.
+    """
+    if account.is_estranged:
+        return list(_money(account))
     return [
         *_money(account),
         *_payees(account),
@@ -71,7 +92,8 @@ def token_differences(
 ) -> list[Difference]:
     """What does not agree per token over all campaigns.
 
-    A balance above the liabilities is no difference: anyone can send tokens to the escrow.
+    A balance above the liabilities is no difference: anyone can send tokens to the escrow. Nor
+    is one below them where the token is not a trusted one: it may say what it likes.
     """
     owed = owed_by_token(transfers)
     found = []
@@ -79,7 +101,7 @@ def token_differences(
         subject, books = f"token 0x{account.token.hex()}", owed.get(account.token, 0)
         if account.liabilities_base_units != books:
             found.append(Difference(subject, "liabilities", books, account.liabilities_base_units))
-        if account.balance_base_units < books:
+        if account.is_trusted and account.balance_base_units < books:
             found.append(Difference(subject, "balance is under", books, account.balance_base_units))
     return found
 

@@ -46,7 +46,8 @@ class SettleJob:
         """Raises ChainUnavailable when the chain can't be read now (drafts are made anyway).
 
         Raises:
-            InvariantBroken: the chain has settled another statement under the same sequence.
+            InvariantBroken: the log's own attestors let the chain settle another statement under
+                the same sequence.
         """
         await self._draft()
         await self._submit()
@@ -94,13 +95,14 @@ class SettleJob:
         async with self._context.database.session() as session:
             request = await attestations.find_request(session, subject)
             quorum = None if request is None else await find_quorum(session, request)
-        if quorum is None:
+        if request is None or quorum is None:
             return
         view = await self._context.escrow.campaign(statement.campaign, latest)
         if view.latest.sequence >= statement.sequence:
             if (
                 view.latest.sequence == statement.sequence
                 and view.latest.lines_root != statement.lines_root
+                and request.attestor_set == self._context.log_attestor_set
             ):
                 raise InvariantBroken(
                     f"campaign {statement.campaign} has another statement {statement.sequence} "
