@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -94,6 +95,7 @@ class Sequencer:
         self._queue: asyncio.Queue[_Job | None] = asyncio.Queue()
         self._waiting_events = 0
         self._task: asyncio.Task[None] | None = None
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-writer")
 
     # Life --------------------------------------------------------------------------------------
 
@@ -125,6 +127,7 @@ class Sequencer:
             self._queue.put_nowait(None)
             await asyncio.gather(self._task, return_exceptions=True)
         self.failure = self.failure or asyncio.CancelledError("the sequencer was stopped")
+        self._writer.shutdown()
         self.store.close()
 
     # What others may ask -----------------------------------------------------------------------
@@ -182,12 +185,15 @@ class Sequencer:
         return _Job(asyncio.get_running_loop().create_future())
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while (first := await self._queue.get()) is not None:
             group = _Group(self.store.size)
             try:
                 self._prepare(first, group)
                 if group.entries:
-                    self.tree.append(await asyncio.to_thread(self._write, group.entries))
+                    # A thread of its own: reports may keep all the shared ones busy.
+                    writing = loop.run_in_executor(self._writer, self._write, group.entries)
+                    self.tree.append(await writing)
             except BaseException as error:
                 self._fail(group, error)
                 raise
@@ -218,6 +224,10 @@ class Sequencer:
                 self._take_read(job, job.read)
         except AdtallyError as error:
             job.future.set_exception(error)
+        except BaseException:
+            # It stops everything; whoever waits for this job is told as well.
+            group.jobs.append(job)
+            raise
         else:
             group.jobs.append(job)
 
@@ -253,8 +263,13 @@ class Sequencer:
 
     def _take_read(self, job: _Job, read: Callable[[LogMachine], Any]) -> None:
         # Evaluated here, where the machine is exactly at the end of the group so far, and
-        # answered after the commit, when that much is durable.
-        result = read(self.machine)
+        # answered after the commit, when that much is durable. It changes nothing, so a bug in it
+        # is its own affair.
+        try:
+            result = read(self.machine)
+        except Exception as error:
+            job.future.set_exception(error)
+            return
         job.answer = lambda: result
 
     def _received_at_ms(self) -> int:
@@ -313,5 +328,7 @@ def _answer(job: _Job) -> None:
         return
     try:
         job.future.set_result(job.answer())
-    except AdtallyError as error:
+    except Exception as error:
+        # What is logged is logged: an answer that fails is asked for again, and the others of
+        # the group get theirs.
         job.future.set_exception(error)

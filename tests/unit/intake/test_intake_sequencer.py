@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -179,3 +180,51 @@ async def test_read__sees_only_whole_durable_batches(sequencer: Sequencer) -> No
         size, _ = await read
         assert size <= sequencer.store.size
         sequencer.checkpoint(size)
+
+
+@pytest.mark.asyncio
+async def test_read__reader_fails__only_its_caller_is_told(sequencer: Sequencer) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await sequencer.read(lambda machine: 1 // (machine.size - machine.size))
+    world = World()
+    assert not (await sequencer.submit(world.batch([world.event()]))).replayed
+
+
+@pytest.mark.asyncio
+async def test_submit__answer_fails_after_the_commit__others_and_later_batches_are_answered(
+    sequencer: Sequencer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    first = world.batch([world.event()])
+    await sequencer.submit(first)
+    with monkeypatch.context() as broken:
+        broken.setattr(sequencer.store, "entries", lambda *_: [])
+        again = asyncio.ensure_future(sequencer.submit(first))
+        other = asyncio.ensure_future(sequencer.submit(world.batch([world.event()])))
+        with pytest.raises(IndexError):
+            await again
+        assert not (await other).replayed
+    assert (await sequencer.submit(first)).replayed
+
+
+@pytest.mark.asyncio
+async def test_enter_facts__a_bug_in_them__caller_is_told_and_all_stops(
+    sequencer: Sequencer,
+) -> None:
+    with pytest.raises(Overloaded):
+        await asyncio.wait_for(sequencer.enter_facts(lambda at_ms: [1 // (at_ms - at_ms)]), 5)  # type: ignore[list-item]
+    assert isinstance(sequencer.failure, ZeroDivisionError)
+
+
+@pytest.mark.asyncio
+async def test_submit__all_shared_threads_busy__still_answered(sequencer: Sequencer) -> None:
+    release = threading.Event()
+    loop = asyncio.get_running_loop()
+    busy = [loop.run_in_executor(None, release.wait) for _ in range(64)]
+    try:
+        world = World()
+        result = await asyncio.wait_for(sequencer.submit(world.batch([world.event()])), 5)
+        assert not result.replayed
+    finally:
+        release.set()
+        await asyncio.gather(*busy)
