@@ -101,17 +101,7 @@ class AnchorJob:
         """Entries that no checkpoint was asked for, and the one asked for on its way."""
         async with self._context.database.session() as session:
             rows = await attestations.checkpoint_requests_above(session, head.tree_size)
-            asked = None
-            if rows:
-                answers = await attestations.list_attestations(session, rows[-1].id)
-                sets = await attestations.current_attestor_sets(session)
-                asked_set = sets.get(rows[-1].attestor_set)
-                asked = AskedCheckpoint(
-                    rows[-1].created_at_ms,
-                    sum(answer.refusal is not None for answer in answers),
-                    0 if asked_set is None else len(asked_set.attestors),
-                    0 if asked_set is None else asked_set.threshold,
-                )
+        asked = AskedCheckpoint(rows[-1].created_at_ms) if rows else None
         first = rows[-1].checkpoint.tree_size if rows else head.tree_size
         count = self._context.sequencer.tree.size - first
         if count <= 0:

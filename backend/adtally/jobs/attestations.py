@@ -11,8 +11,6 @@ from adtally.storage.rows import AttestationRow, AttestorSetRow, RequestKind, Re
 from adtally.types import Address
 
 MAX_REASON_CHARACTERS = 2_000
-REFUSAL_PAUSE_MS = 60_000
-"""How long a refused request rests before the attestor finds it in its list again."""
 
 
 class AttestationDesk:
@@ -25,16 +23,13 @@ class AttestationDesk:
     async def open_requests(self, attestor: Address, limit: int = 100) -> list[RequestRow]:
         """Requests to ``attestor`` that it has not signed, by ascending tree size.
 
-        Those it refused come back after REFUSAL_PAUSE_MS. Empty for an address that is in no
-        attestor set now.
+        Those it refused stay in the list: anybody can leave a refusal in its name. Empty for an
+        address that is in no attestor set now.
         """
-        refused_before_ms = self._clock.now_ms() - REFUSAL_PAUSE_MS
         async with self._database.session() as session:
             sets = await attestations.current_attestor_sets(session)
             mine = [row.attestor_set for row in sets.values() if attestor in row.attestors]
-            return await attestations.open_requests(
-                session, attestor, mine, refused_before_ms=refused_before_ms, limit=limit
-            )
+            return await attestations.open_requests(session, attestor, mine, limit=limit)
 
     async def record_signature(
         self, request: int, attestor: Address, signature: bytes

@@ -139,23 +139,22 @@ async def test_open_requests__answered_anchored_or_of_other_sets__are_left_out(
         three = await attestations.add_request(session, _checkpoint(3))
         asked = await attestations.add_request(session, _asks_statement(4))
         nine = await attestations.add_request(session, _checkpoint(9))
-        assert await attestations.open_requests(session, A, [1, 2], refused_before_ms=0) == [
+        assert await attestations.open_requests(session, A, [1, 2]) == [
             three,
             asked,
             nine,
         ]
-        assert await attestations.open_requests(
-            session, A, [1, 2], refused_before_ms=0, limit=1
-        ) == [three]
-        assert await attestations.open_requests(session, A, [2], refused_before_ms=0) == [asked]
-        assert await attestations.open_requests(session, A, [], refused_before_ms=0) == []
+        assert await attestations.open_requests(session, A, [1, 2], limit=1) == [three]
+        assert await attestations.open_requests(session, A, [2]) == [asked]
+        assert await attestations.open_requests(session, A, []) == []
         refusal = AttestationRow(asked.id, A, None, "another total", 6)
         await attestations.record_attestation(session, refusal)
         anchor = AnchorRow(Checkpoint(5, b"\x05" * 32), 1, b"\x01" * 32, 8, b"\x08" * 32)
         await ledger.add_anchor(session, anchor)
     async with database.session() as session:
-        assert await attestations.open_requests(session, A, [1, 2], refused_before_ms=0) == [nine]
-        assert await attestations.open_requests(session, B, [1, 2], refused_before_ms=0) == [
+        assert await attestations.open_requests(session, A, [1, 2]) == [asked, nine]
+        assert await attestations.open_requests(session, A, [1, 2], limit=1) == [nine]
+        assert await attestations.open_requests(session, B, [1, 2]) == [
             asked,
             nine,
         ]

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from adtally.attestation.attestor import Attestor
-from adtally.attestation.requests import AttestationRequest
+from adtally.attestation.follower import Refused, answer_open_requests
+from adtally.attestation.requests import Answer, AttestationRequest
 from adtally.attestation.signing_record import SigningRecord
-from adtally.errors import ChainUnavailable, Conflict, StorageCorrupt
+from adtally.errors import ChainUnavailable, Conflict, StorageCorrupt, VerificationFailed
 from adtally.events.eip712 import checkpoint_digest, statement_digest
 from adtally.events.facts import ChainFacts
 from adtally.events.record import set_verdict
 from adtally.events.signature import address_of, recover
 from adtally.events.verdict import Verdict
+from adtally.jobs.attestations import MAX_REASON_CHARACTERS
 from adtally.log.merkle import MerkleTree, leaf_hash
 from adtally.settlement.machine import LogMachine, batch_entries
 from adtally.types import Address, BlockStamp, ChainLog, Checkpoint, Statement
@@ -251,3 +253,36 @@ def test_signing_record__torn_tail__dropped_and_damage_refused(tmp_path: Path) -
     path.write_bytes(b"garbage\n")
     with pytest.raises(StorageCorrupt):
         SigningRecord(path)
+
+
+class PaperDesk:
+    """Offers the same request again and again, and takes answers as the service does."""
+
+    def __init__(self, document: dict[str, object]) -> None:
+        self.document = document
+        self.answers: list[Answer] = []
+
+    async def attestation_requests(self, attestor: bytes) -> list[dict[str, object]]:
+        return [self.document]
+
+    async def post_attestation(self, attestor: bytes, answer: Answer) -> None:
+        assert answer.refusal is None or len(answer.refusal) <= MAX_REASON_CHARACTERS
+        self.answers.append(answer)
+
+
+@pytest.mark.asyncio
+async def test_follower__refused_with_a_long_reason__is_handed_in_cut_and_rests(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {"id": 1, "tree_size": scene.checkpoint().tree_size, "root_hash": "0x" + "00" * 32}
+    desk, seconds = PaperDesk(document), [0.0]
+
+    def complain(_: Checkpoint) -> None:
+        raise VerificationFailed("facts contradict the chain", found="x" * 60_000)
+
+    monkeypatch.setattr(scene.attestor, "_compare_root", complain)
+    refused = Refused(now=lambda: seconds[0])
+    for at, answers in ((0.0, 1), (59.0, 1), (60.0, 2)):
+        seconds[0] = at
+        await answer_open_requests(desk, scene.attestor, b"\x01" * 20, refused)
+        assert len(desk.answers) == answers

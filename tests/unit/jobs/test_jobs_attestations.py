@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from adtally.errors import Conflict, InvalidInput, NotAllowed, NotFound, VerificationFailed
 from adtally.events.signature import address_of, sign
-from adtally.jobs.attestations import MAX_REASON_CHARACTERS, REFUSAL_PAUSE_MS, AttestationDesk
+from adtally.jobs.attestations import MAX_REASON_CHARACTERS, AttestationDesk
 from adtally.jobs.requests import RequestBook, find_quorum
 from adtally.storage.database import Database
 from adtally.storage.migrations import upgrade
@@ -99,7 +99,6 @@ async def test_record_refusal__then_signature__the_signature_stands(
     desk: AttestationDesk, request_row: RequestRow
 ) -> None:
     await desk.record_refusal(request_row.id, A, "another root hash")
-    assert await desk.open_requests(A) == []
     signature = sign(request_row.digest, KEYS[0])
     await desk.record_signature(request_row.id, A, signature)
     with pytest.raises(Conflict):
@@ -107,13 +106,15 @@ async def test_record_refusal__then_signature__the_signature_stands(
 
 
 @pytest.mark.asyncio
-async def test_open_requests__refused_a_while_ago__asked_again(
+async def test_open_requests__refused_by_anybody__stay_and_come_last(
     desk: AttestationDesk, database: Database, request_row: RequestRow
 ) -> None:
-    await desk.record_refusal(request_row.id, A, "my node was broken")
-    for elapsed_ms, expected in ((REFUSAL_PAUSE_MS - 1, []), (REFUSAL_PAUSE_MS, [request_row])):
-        later = AttestationDesk(database, StoppedClock(StoppedClock().at_ms + elapsed_ms))
-        assert await later.open_requests(A) == expected
+    await desk.record_refusal(request_row.id, A, "a stranger may say so")
+    assert await desk.open_requests(A) == [request_row]
+    async with database.transaction() as session:
+        later = await BOOK.ask_checkpoint(session, Checkpoint(9, b"\x09" * 32), 2)
+    assert await desk.open_requests(A) == [request_row, later]
+    assert await desk.open_requests(A, limit=1) == [later]
 
 
 @pytest.mark.asyncio

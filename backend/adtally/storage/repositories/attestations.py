@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -137,36 +137,32 @@ async def open_requests(
     attestor: Address,
     sets: Collection[int],
     *,
-    refused_before_ms: int,
     limit: int = 100,
 ) -> list[RequestRow]:
-    """Requests to the given attestor sets that ``attestor`` has not signed, oldest first.
+    """Requests to the given attestor sets that ``attestor`` has not signed, by tree size.
 
-    One that it refused is asked again: only those refused at ``refused_before_ms`` or earlier are
-    in the list, so that a refusal for a passing reason does not block a campaign for ever.
+    Those it is said to have refused are among them: refusals are not signed, so they must not
+    keep a request from anybody. Over the limit, requests without a refusal come first.
     Checkpoints below the newest final anchor are left out: nothing can come of them any more.
     Statements stay, so that every attestor of the set gets to check each one.
     """
-    answered = exists().where(
-        and_(
-            Attestation.request_id == AttestationRequest.id,
-            Attestation.attestor == attestor,
-            or_(Attestation.signature.is_not(None), Attestation.answered_at_ms > refused_before_ms),
-        )
-    )
+    mine = and_(Attestation.request_id == AttestationRequest.id, Attestation.attestor == attestor)
+    signed = exists().where(mine, Attestation.signature.is_not(None))
+    refused = exists().where(mine, Attestation.signature.is_(None))
     anchored = await session.scalar(select(func.max(Anchor.tree_size))) or 0
     query = (
         select(AttestationRequest)
         .where(
             AttestationRequest.attestor_set.in_(sets),
-            ~answered,
+            ~signed,
             (AttestationRequest.kind == RequestKind.STATEMENT.value)
             | (AttestationRequest.tree_size > anchored),
         )
-        .order_by(AttestationRequest.tree_size, AttestationRequest.id)
+        .order_by(refused, AttestationRequest.tree_size, AttestationRequest.id)
         .limit(limit)
     )
-    return [_request(model) for model in await session.scalars(query)]
+    rows = [_request(model) for model in await session.scalars(query)]
+    return sorted(rows, key=lambda row: (row.checkpoint.tree_size, row.id))
 
 
 async def list_attestations(session: AsyncSession, request: int) -> list[AttestationRow]:
