@@ -18,6 +18,7 @@ from adtally.api import (
     statements,
     virtual_clock,
 )
+from adtally.api.body import BodyLimit
 from adtally.api.service import Service
 
 DESCRIPTION = """
@@ -45,6 +46,7 @@ def create_application(service: Service, *, with_virtual_clock: bool) -> FastAPI
         swagger_ui_parameters={"filter": True, "defaultModelsExpandDepth": 0},
     )
     app.state.service = service
+    app.add_middleware(BodyLimit, limit_bytes=service.settings.max_body_bytes)
     problems.install(app)
     v1 = APIRouter(prefix="/v1", responses={"4XX": {"description": "a problem document"}})
     for module in (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from adtally.api.schemas import Json, hex_text
@@ -10,7 +12,7 @@ from adtally.api.service import ServiceDep
 from adtally.errors import Overloaded
 from adtally.storage.repositories.ledger import latest_anchor, list_anchors, list_payments
 from adtally.storage.repositories.outbox import list_transactions
-from adtally.types import OutboxRow
+from adtally.types import UINT32_MAX, OutboxRow
 
 router = APIRouter(tags=["operations"])
 
@@ -137,7 +139,9 @@ async def get_anchors(service: ServiceDep) -> list[AnchorOut]:
 
 
 @router.get("/payments", summary="Money that left the escrow")
-async def get_payments(service: ServiceDep, campaign: int | None = None) -> list[PaymentOut]:
+async def get_payments(
+    service: ServiceDep, campaign: Annotated[int | None, Query(ge=1, le=UINT32_MAX)] = None
+) -> list[PaymentOut]:
     """Claims, cuts and refunds in chain order, by whomever they were sent."""
     async with service.database.session() as session:
         rows = await list_payments(session, campaign)
