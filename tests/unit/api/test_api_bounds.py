@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from adtally.log.bundle import decode_bundle
+
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", ["/v1/declarations", "/v1/attestations", "/v1/batches"])
@@ -35,3 +37,16 @@ async def test_payments__campaign_that_no_database_holds__is_a_problem_document(
     answer = await api.get("/v1/payments", params={"campaign": campaign})
     assert answer.status_code == 400
     assert answer.json()["field"] == "campaign"
+
+
+@pytest.mark.asyncio
+async def test_entries__long_ones__come_in_pages_of_bounded_size(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adtally.api.log.PAGE_BYTES", 1)
+    monkeypatch.setattr("adtally.api.log._READ_ENTRIES", 2)
+    first = await api.get("/v1/log/entries", params={"start": 0, "end": 5})
+    assert first.headers["x-next-index"] == "2"
+    assert len(decode_bundle(first.content)) == 2
+    rest = await api.get("/v1/log/entries", params={"start": 4, "end": 5})
+    assert rest.headers["x-next-index"] == "5"
