@@ -49,6 +49,7 @@ from adtally.types import Counts, Rates, Role
 RATES = Rates(per_mille_impressions=2_500_000, per_click=350_000)
 CUT_BASIS_POINTS = 200
 _DAY_MS = DAY_SECONDS * 1000
+_HOURS_BEFORE_LEAP = 2
 _HOUR_MS = 3_600_000
 _PREPARATION_SECONDS = 3_600
 _ADVERTISER, _PUBLISHER, _PLATFORM = "Fashion house", "Fashion site", "Platform"
@@ -255,13 +256,14 @@ class _Replay:
         start_ms = self._flight_start_seconds * 1000
         pace = AnchorPace(self.stage, watch)
         for hour, events in self._hours(campaign.id, publisher):
-            await time.set(start_ms + (hour + 1) * _HOUR_MS)
+            await _move_to(start_ms + (hour + 1) * _HOUR_MS, time, pace)
             await sender.send_events(publisher, events)
             pace.note(time.now_ms, sender.tally.answers[-1].receipt.tree_size)
             await watch.look()
             await pace.catch_up(time.now_ms)
             sent = sender.tally.events_sent
             self.narrator.step(hour, time.now_ms, f"{sent:,} events, {len(watch.anchors)} anchors")
+        await _move_to(time.now_ms + _HOURS_BEFORE_LEAP * _HOUR_MS, time, pace)
 
     def _hours(self, campaign: int, publisher: int) -> Iterator[tuple[int, list[AdEvent]]]:
         positions, items = self.summary.positions, self.summary.items
@@ -284,3 +286,14 @@ class _Replay:
 
 def _unsaid(_line: str) -> None:
     """Says nothing."""
+
+
+async def _move_to(target_ms: int, time: LocalTime, pace: AnchorPace) -> None:
+    """Move hour by hour with the anchors following: a leap over a quiet night, or to the flight's
+    end, may be longer than what receipts promise.
+    """
+    while time.now_ms + _HOUR_MS < target_ms:
+        await time.set(time.now_ms + _HOUR_MS)
+        await pace.catch_up(time.now_ms)
+    await time.set(target_ms)
+    await pace.catch_up(target_ms)
