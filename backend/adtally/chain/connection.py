@@ -10,6 +10,7 @@ from typing import Any
 from adtally.chain.finality import INSTANT, Finality, FinalityKind, read_marker
 from adtally.chain.reverts import as_revert
 from adtally.chain.rpc import JsonRpc, RpcError
+from adtally.chain.settled_reads import SettledReads
 from adtally.errors import ChainUnavailable, ForeignChain, Reorged
 from adtally.types import Address, BlockStamp, ChainLog, Hash
 
@@ -59,6 +60,7 @@ class Chain:
     ) -> None:
         self.rpc = JsonRpc(rpc_url, timeout_seconds=timeout_seconds)
         self.finality = finality
+        self._settled = SettledReads(self.rpc)
 
     async def close(self) -> None:
         """Close the connections to the node."""
@@ -284,7 +286,7 @@ class Chain:
             return await self._ask(method, subject, "latest", what=what)
         pin = {"blockHash": _hex(at.hash), "requireCanonical": True}
         try:
-            return await self._ask(method, subject, pin, what=what)
+            return await self._settled.read(at, lambda: self._ask(method, subject, pin, what=what))
         except ChainUnavailable:
             if await self.is_canonical(at):
                 raise

@@ -191,23 +191,36 @@ class Outbox:
     ) -> OutboxRow:
         """FINAL or FAILED if its block is final; back to pending if its block is gone."""
         if block is None or block.hash != row.block_hash:
-            state = OutboxState.SUBMITTED if row.attempts else OutboxState.QUEUED
-            return await self._save(
-                _unmined(row, state, f"its block {row.block_number} was reorganised away")
-            )
+            return await self._reorganised(row)
+        if row.transaction_hash is None:
+            return await self._recheck_effect(row, block, final)
         if final is None or final.number < block.number:
             return row
-        if row.transaction_hash is None:
-            row = await self._name_transaction(row)
         state = OutboxState.FINAL if row.error is None else OutboxState.FAILED
         return await self._save(replace(row, state=state))
 
-    async def _name_transaction(self, row: OutboxRow) -> OutboxRow:
-        """The effect is final; if it was one of our attempts after all, say which."""
+    async def _recheck_effect(
+        self, row: OutboxRow, block: BlockStamp, final: BlockStamp | None
+    ) -> OutboxRow:
+        """The same for an effect that was seen, but not whose transaction brought it about.
+
+        No receipt ties such an effect to a block, so it is looked for again every time.
+        """
         receipt = await self._find_receipt(row)
-        if receipt is None or not receipt.succeeded:
+        if receipt is not None and receipt.succeeded:
+            mined = await self._save(_mined(row, receipt, None))
+            return await self._recheck(mined, await self._chain.block(receipt.block_number), final)
+        effect = self._effects[row.purpose]
+        if not await effect(row, await self._chain.latest()):
+            return await self._reorganised(row)
+        if final is None or final.number < block.number or not await effect(row, final):
             return row
-        return replace(row, transaction_hash=receipt.hash, gas_used=receipt.gas_used)
+        return await self._save(replace(row, state=OutboxState.FINAL))
+
+    async def _reorganised(self, row: OutboxRow) -> OutboxRow:
+        state = OutboxState.SUBMITTED if row.attempts else OutboxState.QUEUED
+        error = f"its block {row.block_number} was reorganised away"
+        return await self._save(_unmined(row, state, error))
 
     # ------------------------------------------------------------------ unmined rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 
 import pytest
@@ -24,7 +25,9 @@ from adtally.chain.contracts.campaign_escrow import (
     decode_refunded,
     decode_statement_submitted,
 )
+from adtally.chain.fees import Fees
 from adtally.chain.reverts import CUSTOM_ERRORS
+from adtally.chain.signer import Signer
 from adtally.errors import ChainReverted, InvalidInput, Reorged
 from adtally.events.eip712 import escrow_domain, statement_digest
 from adtally.events.signature import sign
@@ -167,6 +170,39 @@ async def test_chain__read_pinned_to_unknown_block__says_reorged(any_site: Chain
     gone = BlockStamp(latest.number, b"\x11" * 32, latest.timestamp_seconds)
     with pytest.raises(Reorged):
         await any_site.event_log.head_size(gone)
+
+
+@pytest.mark.asyncio
+async def test_chain__reads_pinned_to_the_newest_block_while_mining__are_exact(
+    any_site: ChainSite,
+) -> None:
+    """One transaction a block, so the nonce at a block follows from its number."""
+    chain, signer = any_site.chain, Signer(STRANGER.private_key)
+    start, nonce = (await chain.latest()).number, await chain.nonce(STRANGER.address)
+    fees = Fees(10**11, 10**9)
+
+    async def send(count: int) -> None:
+        for number in range(nonce, nonce + count):
+            signed = signer.sign(
+                chain_id=31337,
+                nonce=number,
+                to=DEPLOYER.address,
+                data=b"",
+                gas=21_000,
+                fees=fees,
+                legacy=False,
+            )
+            await chain.send_raw(signed.raw)
+            await asyncio.sleep(0)
+
+    sending = asyncio.create_task(send(300))
+    reads = 0
+    while not sending.done():
+        at = await chain.latest()
+        assert await chain.nonce(STRANGER.address, at) == nonce + at.number - start
+        reads += 1
+    await sending
+    assert reads > 10
 
 
 @pytest.mark.asyncio

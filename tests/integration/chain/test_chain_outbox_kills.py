@@ -21,7 +21,7 @@ from support.outbox_runs import KillAt, Killed, Office
 
 pytestmark = [pytest.mark.chain, pytest.mark.slow]
 
-ANCHORS = 40
+ANCHORS = 15
 
 
 async def _run_killed_at(office: Office, contact: int, previous: int) -> bool:
@@ -136,7 +136,7 @@ async def test_outbox__process_killed_at_random_moments__sends_each_once(
     deployment.save(tmp_path / "deployment.json")
     office = Office(anvil_site, database)
     rows = [await office.ask_anchor(size, size + 1) for size in range(ANCHORS)]
-    # Blocks of 50 ms, so that transactions wait to be mined.
+    # Blocks of 30 ms, so that transactions wait to be mined.
     await anvil_site.chain.rpc.request("evm_setAutomine", False)
     mining = asyncio.create_task(_mine(anvil_site))
     worker = await _start_worker(anvil_site, tmp_path)
@@ -161,7 +161,7 @@ async def test_outbox__process_killed_at_random_moments__sends_each_once(
 async def _mine(site: ChainSite) -> None:
     while True:
         await site.chain.rpc.request("evm_mine")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.03)
 
 
 def test_kill_at__counts_before_and_after__as_two_contacts() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from adtally.chain.ports import OutboxState
@@ -101,3 +103,24 @@ async def test_outbox__effect_by_others_reorganised_away__is_sent_by_us(
     done = await office.step_until(row, OutboxState.MINED)
     assert done.transaction_hash == done.attempts[0].hash
     assert await anvil_site.event_log.anchor_count() == 1
+
+
+@pytest.mark.asyncio
+async def test_outbox__effect_seen_at_a_block_that_lacks_it__is_not_believed(
+    any_site: ChainSite, database: Database
+) -> None:
+    """A node may answer a pinned read from a later state; no receipt ties that to a block."""
+    office = Office(any_site, database)
+    row = await office.ask_anchor(0, 4)
+    latest = await any_site.chain.latest()
+    believed = replace(
+        await office.row(row),
+        state=OutboxState.MINED,
+        block_number=latest.number,
+        block_hash=latest.hash,
+    )
+    await office.store.save(believed)
+    await office.outbox.step()
+    done = await office.step_until(row, OutboxState.FINAL)
+    assert done.transaction_hash == done.attempts[0].hash
+    assert await any_site.event_log.head_size() == 4
