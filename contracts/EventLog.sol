@@ -3,31 +3,34 @@ pragma solidity ^0.8.24;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 
+import {AttestorSets} from "adtally/AttestorSets.sol";
 import {IEventLog} from "adtally/interfaces/IEventLog.sol";
 import {IMembership} from "adtally/interfaces/IMembership.sol";
 import {Rfc9162} from "adtally/libraries/Rfc9162.sol";
 import {Checkpoint, Quorum} from "adtally/types/DataTypes.sol";
 
-/// @title Anchors of one append-only log
-/// @dev An anchor is kept as one word: its size in the upper 48 bits, and below it 208 bits of
-/// keccak256(size, root). Who asks brings the root. The ring's words are ordered by size, so an
-/// anchor is found by binary search.
-contract EventLog is IEventLog, EIP712 {
-    struct Head {
-        uint64 treeSize;
-        uint64 anchorCount;
-    }
-
+/// @title Anchors of one append-only log, and the attestor sets that sign for it
+/// @dev An anchor is one word: size (48 bits), number (24 bits), and 184 bits of
+/// keccak256(size, root). Who asks brings the root. Two roots with one word would take 2^92 hashes
+/// and k attestors who sign both; the whole root is in the event, where anyone would see it.
+/// The head has a slot of its own and moves into the ring when the next anchor comes, so an anchor
+/// costs two writes. The ring's words are ordered by size: an anchor is found by binary search.
+contract EventLog is IEventLog, AttestorSets {
     bytes32 internal constant CHECKPOINT_TYPEHASH =
         keccak256("Checkpoint(uint64 treeSize,bytes32 rootHash)");
 
-    uint256 internal constant COMMITMENT_BITS = 208;
+    uint256 internal constant COMMITMENT_BITS = 184;
+    uint256 internal constant SIZE_SHIFT = 208;
+    uint256 internal constant COMMITMENT_MASK = (1 << COMMITMENT_BITS) - 1;
 
     /// @inheritdoc IEventLog
     uint256 public constant override RING_SIZE = 64;
 
     /// @inheritdoc IEventLog
     uint64 public constant override MAX_TREE_SIZE = type(uint48).max;
+
+    /// @inheritdoc IEventLog
+    uint64 public constant override MAX_ANCHORS = type(uint24).max;
 
     /// @inheritdoc IEventLog
     IMembership public immutable override MEMBERSHIP;
@@ -38,34 +41,33 @@ contract EventLog is IEventLog, EIP712 {
     /// @inheritdoc IEventLog
     uint32 public immutable override ATTESTOR_SET;
 
-    Head internal _head;
+    /// @dev The newest anchor; 0 before the first.
+    uint256 internal _head;
 
-    /// @dev Anchor number n (from 1) stands at n % RING_SIZE.
+    /// @dev Older anchors: number n (from 1) stands at n % RING_SIZE.
     uint256[RING_SIZE] internal _ring;
 
-    /// @param membership Where members and attestor sets are.
+    /// @param membership Where members are.
     /// @param operator Member whose event key signs receipts.
-    /// @param attestorSet Set that attests this log's checkpoints.
-    /// @param treeSize Size of an older log's last anchor that this log continues; 0 for a new log.
-    /// @param rootHash Root hash of that anchor; 0 for a new log.
+    /// @param attestors Set that attests this log's checkpoints, sorted ascending; its id is 1.
+    /// @param threshold How many of it must sign; more than half.
+    /// @param taken An older log's last anchor that this log continues; zeros for a new log.
     constructor(
         IMembership membership,
         uint32 operator,
-        uint32 attestorSet,
-        uint64 treeSize,
-        bytes32 rootHash
+        address[] memory attestors,
+        uint8 threshold,
+        Checkpoint memory taken
     ) EIP712("adtally EventLog", "1") {
         // Check
         membership.member(operator);
-        (uint32 version,) = membership.attestorSet(attestorSet);
-        if (version == 0) revert IMembership.AttestorSetUnknown(attestorSet);
-        if (treeSize == 0 && rootHash != 0) revert PreviousNotHead(0, rootHash);
+        if (taken.treeSize == 0 && taken.rootHash != 0) revert PreviousNotHead(0, taken.rootHash);
 
         // Effect
         MEMBERSHIP = membership;
         OPERATOR = operator;
-        ATTESTOR_SET = attestorSet;
-        if (treeSize != 0) _store(treeSize, rootHash, 1);
+        ATTESTOR_SET = _createAttestorSet(attestors, threshold);
+        if (taken.treeSize != 0) _store(taken.treeSize, taken.rootHash, 1);
     }
 
     /// @inheritdoc IEventLog
@@ -76,19 +78,35 @@ contract EventLog is IEventLog, EIP712 {
         Quorum calldata quorum
     ) external override {
         // Check
-        Head memory head = _head;
+        uint256 head = _head;
         _requireHead(head, previous);
-        if (next.treeSize <= head.treeSize) revert TreeNotGrown(head.treeSize, next.treeSize);
-        bool isExtension = head.treeSize == 0
+        if (next.treeSize <= previous.treeSize) {
+            revert TreeNotGrown(previous.treeSize, next.treeSize);
+        }
+        bool isExtension = head == 0
             ? proof.length == 0
             : Rfc9162.isConsistent(
                 previous.treeSize, next.treeSize, previous.rootHash, next.rootHash, proof
             );
         if (!isExtension) revert NotAnExtension(previous.treeSize, next.treeSize);
-        MEMBERSHIP.requireQuorum(ATTESTOR_SET, checkpointDigest(next), quorum);
+        requireQuorum(ATTESTOR_SET, checkpointDigest(next), quorum);
 
         // Effect
-        _store(next.treeSize, next.rootHash, head.anchorCount + 1);
+        uint64 number = _numberOf(head);
+        if (head != 0) _ring[number % RING_SIZE] = head;
+        _store(next.treeSize, next.rootHash, number + 1);
+    }
+
+    /// @inheritdoc IEventLog
+    function requireAttested(
+        uint32 set,
+        uint64 treeSize,
+        bytes32 digest,
+        Quorum calldata quorum
+    ) external view override {
+        uint64 size = headSize();
+        if (treeSize == 0 || treeSize > size) revert TreeNotAnchored(treeSize, size);
+        requireQuorum(set, digest, quorum);
     }
 
     /// @inheritdoc IEventLog
@@ -107,29 +125,35 @@ contract EventLog is IEventLog, EIP712 {
     }
 
     /// @inheritdoc IEventLog
-    function headSize() external view override returns (uint64) {
-        return _head.treeSize;
+    function anchorCount() external view override returns (uint64) {
+        return _numberOf(_head);
     }
 
     /// @inheritdoc IEventLog
-    function anchorCount() external view override returns (uint64) {
-        return _head.anchorCount;
+    function DOMAIN_SEPARATOR() external view override returns (bytes32) {
+        return _domainSeparatorV4();
+    }
+
+    /// @inheritdoc IEventLog
+    function headSize() public view override returns (uint64) {
+        return uint64(_head >> SIZE_SHIFT);
     }
 
     /// @inheritdoc IEventLog
     function isAnchored(Checkpoint calldata anchored) public view override returns (bool) {
-        Head memory head = _head;
-        if (anchored.treeSize == 0 || anchored.treeSize > head.treeSize) return false;
+        uint256 head = _head;
+        uint64 size = anchored.treeSize;
+        if (size == 0 || size > head >> SIZE_SHIFT) return false;
+        if (size == head >> SIZE_SHIFT) return _isWordOf(head, size, anchored.rootHash);
         // The oldest number kept whose size is not below `anchored`'s: only that one can be it.
-        uint256 high = head.anchorCount;
-        uint256 low = high > RING_SIZE ? high - RING_SIZE + 1 : 1;
-        if (anchored.treeSize == head.treeSize) low = high;
+        uint256 high = _numberOf(head);
+        uint256 low = high > RING_SIZE ? high - RING_SIZE : 1;
         while (low < high) {
             uint256 middle = (low + high) / 2;
-            if (_ring[middle % RING_SIZE] >> COMMITMENT_BITS < anchored.treeSize) low = middle + 1;
+            if (_ring[middle % RING_SIZE] >> SIZE_SHIFT < size) low = middle + 1;
             else high = middle;
         }
-        return _ring[low % RING_SIZE] == _word(anchored.treeSize, anchored.rootHash);
+        return _isWordOf(_ring[low % RING_SIZE], size, anchored.rootHash);
     }
 
     /// @inheritdoc IEventLog
@@ -144,27 +168,36 @@ contract EventLog is IEventLog, EIP712 {
         );
     }
 
-    /// @inheritdoc IEventLog
-    function DOMAIN_SEPARATOR() external view override returns (bytes32) {
-        return _domainSeparatorV4();
-    }
-
-    function _requireHead(Head memory head, Checkpoint calldata previous) internal view {
-        bool isHead = head.treeSize == 0
+    function _requireHead(uint256 head, Checkpoint calldata previous) internal pure {
+        bool isHead = head == 0
             ? previous.treeSize == 0 && previous.rootHash == 0
-            : _ring[head.anchorCount % RING_SIZE] == _word(previous.treeSize, previous.rootHash);
+            : _isWordOf(head, previous.treeSize, previous.rootHash);
         if (!isHead) revert PreviousNotHead(previous.treeSize, previous.rootHash);
     }
 
     function _store(uint64 treeSize, bytes32 rootHash, uint64 number) internal {
         if (treeSize > MAX_TREE_SIZE) revert TreeTooLarge(treeSize, MAX_TREE_SIZE);
-        _head = Head(treeSize, number);
-        _ring[number % RING_SIZE] = _word(treeSize, rootHash);
+        if (number > MAX_ANCHORS) revert AnchorsExhausted(MAX_ANCHORS);
+        _head = (uint256(treeSize) << SIZE_SHIFT) | (uint256(number) << COMMITMENT_BITS)
+            | _commitment(treeSize, rootHash);
         emit Anchored(treeSize, rootHash, number);
     }
 
-    function _word(uint64 treeSize, bytes32 rootHash) internal pure returns (uint256) {
-        uint256 commitment = uint256(keccak256(abi.encode(treeSize, rootHash)));
-        return (uint256(treeSize) << COMMITMENT_BITS) | (commitment >> (256 - COMMITMENT_BITS));
+    function _numberOf(uint256 word) internal pure returns (uint64) {
+        return uint24(word >> COMMITMENT_BITS);
+    }
+
+    /// @dev Whether `word` is the anchor of this size and root, whatever its number.
+    function _isWordOf(uint256 word, uint64 treeSize, bytes32 rootHash)
+        internal
+        pure
+        returns (bool)
+    {
+        return word >> SIZE_SHIFT == treeSize
+            && word & COMMITMENT_MASK == _commitment(treeSize, rootHash);
+    }
+
+    function _commitment(uint64 treeSize, bytes32 rootHash) internal pure returns (uint256) {
+        return uint256(keccak256(abi.encode(treeSize, rootHash))) & COMMITMENT_MASK;
     }
 }

@@ -2,14 +2,11 @@
 pragma solidity ^0.8.24;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 
 import {IMembership} from "adtally/interfaces/IMembership.sol";
-import {Quorums} from "adtally/libraries/Quorums.sol";
-import {Quorum} from "adtally/types/DataTypes.sol";
 
-/// @title Members, their roles and keys, and attestor sets
-contract Membership is IMembership, AccessManaged, EIP712 {
+/// @title Members, their roles and keys
+contract Membership is IMembership, AccessManaged {
     /// @dev One slot each for what is read together: activity, and the payout of a claim.
     struct StoredMember {
         address account;
@@ -23,21 +20,8 @@ contract Membership is IMembership, AccessManaged, EIP712 {
         // slot
         address eventKey;
         // slot
-        address previousEventKey;
-        uint64 previousEventKeyValidUntil;
-        // slot
         bytes32 kycReference;
     }
-
-    /// @dev The hash comes first and alone: it is all that a quorum check reads.
-    struct AttestorSet {
-        bytes32 setHash;
-        uint32 version;
-    }
-
-    bytes32 internal constant SUCCESSOR_TYPEHASH = keccak256(
-        "AttestorSetSuccessor(uint32 set,uint32 version,uint8 threshold,bytes32 attestorsHash)"
-    );
 
     uint8 internal constant ALL_ROLES = 31;
 
@@ -51,16 +35,16 @@ contract Membership is IMembership, AccessManaged, EIP712 {
     uint32 public override memberCount;
 
     /// @inheritdoc IMembership
-    uint32 public override attestorSetCount;
-
-    /// @inheritdoc IMembership
     mapping(address account => uint32 member) public override memberOf;
 
+    /// @inheritdoc IMembership
+    mapping(uint32 member => mapping(address key => uint64 second)) public override
+        eventKeyValidUntil;
+
     mapping(uint32 id => StoredMember) internal _members;
-    mapping(uint32 set => AttestorSet) internal _attestorSets;
 
     /// @param authority AccessManager that names the registrar.
-    constructor(address authority) AccessManaged(authority) EIP712("adtally Membership", "1") {}
+    constructor(address authority) AccessManaged(authority) {}
 
     // ---------------------------------------------------------------- registrar
 
@@ -89,8 +73,8 @@ contract Membership is IMembership, AccessManaged, EIP712 {
         stored.roles = roles;
         stored.kycExpires = kycExpires;
         stored.payout = payout;
-        stored.eventKey = eventKey;
         stored.kycReference = kycReference;
+        _useEventKey(id, stored, eventKey);
         emit MemberRegistered(id, account, roles, kycReference, kycExpires, eventKey, payout);
     }
 
@@ -133,9 +117,8 @@ contract Membership is IMembership, AccessManaged, EIP712 {
 
         // Effect
         uint64 validUntil = uint64(block.timestamp) + overlap;
-        stored.eventKey = eventKey;
-        stored.previousEventKey = previous;
-        stored.previousEventKeyValidUntil = validUntil;
+        if (previous != address(0)) eventKeyValidUntil[id][previous] = validUntil;
+        _useEventKey(id, stored, eventKey);
         emit EventKeyChanged(id, eventKey, previous, validUntil);
     }
 
@@ -167,66 +150,6 @@ contract Membership is IMembership, AccessManaged, EIP712 {
         emit PayoutChangeCancelled(id, stored.payout);
     }
 
-    // ---------------------------------------------------------------- attestor sets
-
-    /// @inheritdoc IMembership
-    function createAttestorSet(address[] calldata attestors, uint8 threshold)
-        external
-        override
-        returns (uint32 set)
-    {
-        // Check
-        Quorums.requireValid(attestors, threshold);
-
-        // Effect
-        set = ++attestorSetCount;
-        _attestorSets[set] = AttestorSet(Quorums.setHash(threshold, attestors), 1);
-        emit AttestorSetNamed(set, 1, threshold, attestors);
-    }
-
-    /// @inheritdoc IMembership
-    function nameSuccessor(
-        uint32 set,
-        address[] calldata attestors,
-        uint8 threshold,
-        Quorum calldata quorum
-    ) external override {
-        // Check
-        Quorums.requireValid(attestors, threshold);
-        uint32 version = _attestorSets[set].version + 1;
-        requireQuorum(set, successorDigest(set, version, attestors, threshold), quorum);
-
-        // Effect
-        _attestorSets[set] = AttestorSet(Quorums.setHash(threshold, attestors), version);
-        emit AttestorSetNamed(set, version, threshold, attestors);
-    }
-
-    /// @inheritdoc IMembership
-    function requireQuorum(uint32 set, bytes32 digest, Quorum calldata quorum)
-        public
-        view
-        override
-    {
-        bytes32 expected = _attestorSets[set].setHash;
-        if (expected == 0) revert AttestorSetUnknown(set);
-        bytes32 found = Quorums.setHash(quorum.threshold, quorum.attestors);
-        if (found != expected) revert AttestorSetMismatch(set, expected, found);
-        Quorums.requireSigned(digest, quorum);
-    }
-
-    /// @inheritdoc IMembership
-    function successorDigest(
-        uint32 set,
-        uint32 version,
-        address[] calldata attestors,
-        uint8 threshold
-    ) public view override returns (bytes32) {
-        bytes32 attestorsHash = keccak256(abi.encode(attestors));
-        return _hashTypedDataV4(
-            keccak256(abi.encode(SUCCESSOR_TYPEHASH, set, version, threshold, attestorsHash))
-        );
-    }
-
     // ---------------------------------------------------------------- views
 
     /// @inheritdoc IMembership
@@ -239,8 +162,6 @@ contract Membership is IMembership, AccessManaged, EIP712 {
             kycExpires: stored.kycExpires,
             kycReference: stored.kycReference,
             eventKey: stored.eventKey,
-            previousEventKey: stored.previousEventKey,
-            previousEventKeyValidUntil: stored.previousEventKeyValidUntil,
             payout: _payout(stored),
             pendingPayout: isPending ? stored.pendingPayout : address(0),
             pendingPayoutFrom: isPending ? stored.pendingPayoutFrom : 0
@@ -259,22 +180,16 @@ contract Membership is IMembership, AccessManaged, EIP712 {
         if (payout == address(0)) revert MemberUnknown(id);
     }
 
-    /// @inheritdoc IMembership
-    function attestorSet(uint32 set)
-        external
-        view
-        override
-        returns (uint32 version, bytes32 setHash)
-    {
-        AttestorSet storage stored = _attestorSets[set];
-        return (stored.version, stored.setHash);
-    }
-
     // ---------------------------------------------------------------- internal
 
     function _known(uint32 id) internal view returns (StoredMember storage stored) {
         stored = _members[id];
         if (stored.account == address(0)) revert MemberUnknown(id);
+    }
+
+    function _useEventKey(uint32 id, StoredMember storage stored, address eventKey) internal {
+        stored.eventKey = eventKey;
+        if (eventKey != address(0)) eventKeyValidUntil[id][eventKey] = type(uint64).max;
     }
 
     function _caller() internal view returns (uint32 id) {

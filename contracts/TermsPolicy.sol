@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
-import {IMembership} from "adtally/interfaces/IMembership.sol";
+import {IEventLog} from "adtally/interfaces/IEventLog.sol";
 import {ITermsPolicy} from "adtally/interfaces/ITermsPolicy.sol";
 import {Cut, GoalType, Terms} from "adtally/types/DataTypes.sol";
 
@@ -20,11 +20,17 @@ contract TermsPolicy is ITermsPolicy {
     /// @inheritdoc ITermsPolicy
     uint256 public constant override MAX_CUTS = 4;
 
-    IMembership internal immutable MEMBERSHIP;
+    /// @inheritdoc ITermsPolicy
+    uint32 public constant override MIN_GRACE = 1 days;
 
-    /// @param membership Where members and attestor sets are.
-    constructor(IMembership membership) {
-        MEMBERSHIP = membership;
+    /// @inheritdoc ITermsPolicy
+    uint16 public constant override MAX_HOLDBACK = 5000;
+
+    IEventLog internal immutable EVENT_LOG;
+
+    /// @param eventLog Where attestor sets are, and which Membership members are in.
+    constructor(IEventLog eventLog) {
+        EVENT_LOG = eventLog;
     }
 
     /// @inheritdoc ITermsPolicy
@@ -36,7 +42,13 @@ contract TermsPolicy is ITermsPolicy {
         if ((terms.goalType == GoalType.None) != (terms.goalCount == 0)) {
             revert ICampaignEscrow.TermsInvalid("goal without count or count without goal");
         }
-        (uint32 version,) = MEMBERSHIP.attestorSet(terms.attestorSet);
+        if (terms.holdbackBasisPoints > MAX_HOLDBACK) {
+            revert ICampaignEscrow.TermsInvalid("holdback too high");
+        }
+        if ((terms.disputeWindow == 0) != (terms.objectionBond == 0)) {
+            revert ICampaignEscrow.TermsInvalid("dispute window and objection bond go together");
+        }
+        (uint32 version,) = EVENT_LOG.attestorSet(terms.attestorSet);
         if (version == 0) revert ICampaignEscrow.TermsInvalid("attestor set unknown");
         _requireValidCuts(terms.cuts);
     }
@@ -54,10 +66,16 @@ contract TermsPolicy is ITermsPolicy {
         if (terms.lateWindow > MAX_DURATION) {
             revert ICampaignEscrow.TermsInvalid("late window too long");
         }
+        if (terms.correctionWindow > MAX_DURATION) {
+            revert ICampaignEscrow.TermsInvalid("correction window too long");
+        }
         if (terms.disputeWindow > MAX_DURATION) {
             revert ICampaignEscrow.TermsInvalid("dispute window too long");
         }
         if (terms.grace > MAX_DURATION) revert ICampaignEscrow.TermsInvalid("grace too long");
+        if (terms.grace < MIN_GRACE + 3 * uint256(terms.disputeWindow)) {
+            revert ICampaignEscrow.TermsInvalid("grace too short");
+        }
         if (terms.notice > MAX_DURATION) revert ICampaignEscrow.TermsInvalid("notice too long");
     }
 
@@ -66,7 +84,7 @@ contract TermsPolicy is ITermsPolicy {
         uint256 sum = 0;
         for (uint256 i = 0; i < cuts.length; ++i) {
             if (cuts[i].basisPoints == 0) revert ICampaignEscrow.TermsInvalid("cut of nothing");
-            if (!MEMBERSHIP.isActive(cuts[i].member, INTERMEDIARY)) {
+            if (!EVENT_LOG.MEMBERSHIP().isActive(cuts[i].member, INTERMEDIARY)) {
                 revert ICampaignEscrow.TermsInvalid("cut for no active intermediary");
             }
             sum += cuts[i].basisPoints;

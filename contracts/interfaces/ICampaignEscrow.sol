@@ -5,14 +5,21 @@ import {ClaimLine, Counts, Quorum, Rates, Statement, Terms} from "adtally/types/
 import {IEventLog} from "adtally/interfaces/IEventLog.sol";
 import {IMembership} from "adtally/interfaces/IMembership.sol";
 import {ITermsPolicy} from "adtally/interfaces/ITermsPolicy.sol";
+import {Objection} from "adtally/types/EscrowStorage.sol";
 
 /// @title Money of campaigns, from deposit to payout
 /// @notice Advertisers' deposits leave only as publishers' claims, intermediaries' cuts, and the
 /// advertiser's refund of what is not owed. No role can move them elsewhere. All amounts are in
 /// base units of the campaign's token; every division rounds down and the rest stays with the
 /// advertiser.
+///
+/// A campaign *closes* when its final statement is active, at the latest when its grace is over.
+/// Before that, the holdback of its terms is kept back from every line and cut, corrections may
+/// lower what is owed by as much, and the advertiser can't take anything back. After it, everything
+/// stated is payable and the rest is the advertiser's.
 /// @dev Tokens must move exactly what transfer says *out of* the escrow; deposits are booked by
-/// the balance received. A rebasing token can make the escrow insolvent and must not be used.
+/// the balance received. A token whose balances fall by themselves (rebasing) can make its own
+/// campaigns insolvent and must not be used; campaigns in other tokens are not touched by it.
 /// A line is `counts x rates`, computed here and capped at the order's cap, so no statement can
 /// overprice it. Reserved at submission: `linesTotal` and every cut of it.
 interface ICampaignEscrow {
@@ -36,18 +43,24 @@ interface ICampaignEscrow {
         uint64 treeSize;
         uint64 activatesAt;
         uint128 linesTotal;
+        uint64 corrections;
         bytes32 linesRoot;
         bool isFinal;
     }
 
+    /// @dev `closesAt`: when the refund opens and the holdback ends, as things stand.
+    /// `unbooked`: payouts that `liabilities` still counts, see `bookPayouts`.
     struct CampaignView {
         uint32 advertiser;
         uint64 flightEnd;
+        uint64 closesAt;
         uint128 funded;
         uint128 refunded;
         uint128 claimed;
         uint128 cutsPaid;
+        uint128 unbooked;
         uint128 reserved;
+        Objection objection;
         StatementView latest;
         StatementView active;
     }
@@ -65,13 +78,21 @@ interface ICampaignEscrow {
     event StatementSubmitted(
         uint32 indexed campaign, uint32 indexed sequence, Statement statement, uint64 activatesAt
     );
+    event ObjectionRaised(
+        uint32 indexed campaign,
+        uint32 indexed sequence,
+        uint128 bond,
+        uint64 activatesAt,
+        string reason
+    );
+    event ObjectionDecided(uint32 indexed campaign, uint32 indexed sequence, bool isUpheld);
+    event ObjectionBondReleased(uint32 indexed campaign, address to, uint128 amount);
     event Claimed(
         uint32 indexed campaign,
         uint32 indexed publisher,
         address payout,
         uint128 amount,
-        uint128 paidTotal,
-        Counts counts
+        uint128 paidTotal
     );
     event ClaimSkipped(uint32 indexed campaign, uint32 indexed publisher, bytes reason);
     event CutPaid(
@@ -100,11 +121,18 @@ interface ICampaignEscrow {
     error SequenceWrong(uint32 campaign, uint32 expected, uint32 found);
     error StatementPending(uint32 campaign, uint64 activatesAt);
     error StatementFinal(uint32 campaign);
-    error TreeNotAnchored(uint64 treeSize, uint64 headSize);
     error TreeShrinks(uint64 previous, uint64 found);
-    error LinesTotalFalls(uint128 previous, uint128 found);
+    error CorrectionsFall(uint64 previous, uint64 found);
+    error LinesTotalFalls(uint128 lowest, uint128 found);
+    error FallTooLate(uint64 now_, uint64 latest);
     error FinalTooEarly(uint64 now_, uint64 earliest);
     error EscrowInsufficient(uint256 needed, uint256 available);
+    error ObjectionTooLate(uint32 campaign, uint64 activatesAt, uint64 closesAt);
+    error ObjectionBondHeld(uint32 campaign);
+    error ObjectionUndecided(uint32 campaign, uint64 closesAt);
+    error ObjectionUnknown(uint32 campaign);
+    error BondNotReceived(uint128 bond, uint256 received);
+    error ReasonTooLong(uint256 found, uint256 maximum);
     error NoActiveStatement(uint32 campaign);
     error LineNotProven(uint32 campaign, uint32 publisher);
     error LinesExceedTotal(uint256 claimed, uint256 linesTotal);
@@ -148,31 +176,49 @@ interface ICampaignEscrow {
     /// @dev What the order earned until then, and its line, are untouched.
     function endOrder(uint32 campaign, uint32 publisher) external;
 
-    /// @notice Submit the next statement. Anyone may; the campaign's attestor set must have signed
-    /// it.
+    /// @notice Submit the next statement. Anyone may, as long as the money lasts; the campaign's
+    /// attestor set must have signed it.
+    /// @dev Its total may be lower than the one before (by corrections), but never lower than what
+    /// any earlier statement has released or what was claimed, and only while the campaign is open
+    /// for so long that it is active before the campaign closes.
     function settle(Statement calldata statement, Quorum calldata quorum) external;
 
-    /// @notice Pay a publisher what its line in the active statement is over what it was paid.
-    /// Anyone may; the money goes to the publisher's payout address. Paying nothing is no error.
+    /// @notice Object to the latest statement while it is pending. Caller: the advertiser, who pays
+    /// `objectionBond` of the terms. The statement's activation moves by one more dispute window,
+    /// once; it is no longer final. The next statement decides: if it contains more corrections,
+    /// the objection was right.
+    /// @param sequence Of the statement objected to, so that it can't hit another one.
+    /// @param reason What is wrong, for all to read; at most 512 bytes.
+    function objectTo(uint32 campaign, uint32 sequence, string calldata reason) external;
+
+    /// @notice Pay out the bond of a decided objection: to the advertiser if it was right or the
+    /// campaign closed without a decision, else to the burn address. Anyone may.
+    function releaseObjectionBond(uint32 campaign) external returns (address to);
+
+    /// @notice Pay a publisher what its line in the active statement, less the holdback until the
+    /// campaign closes, is over what it was paid. Anyone may; the money goes to the publisher's payout address. Paying nothing is no error.
     function claim(ClaimLine calldata line) external returns (uint128 amount);
 
     /// @notice Claim many lines; a line that fails is skipped with ClaimSkipped.
     function claimMany(ClaimLine[] calldata lines) external returns (uint128 total);
 
-    /// @notice Pay an intermediary what its cut of the active statement is over what it was paid.
+    /// @notice Pay an intermediary what its cut of the active statement, less the holdback until
+    /// the campaign closes, is over what it was paid.
     function payCut(uint32 campaign, uint256 index) external returns (uint128 amount);
 
-    /// @notice Pay the advertiser everything unreserved, once the final statement is active or the
-    /// grace is over. Caller: the advertiser; the money goes to its payout address. May be
+    /// @notice Pay the advertiser everything unreserved, once the campaign is closed. Caller: the advertiser; the money goes to its payout address. May be
     /// repeated; paying nothing is no error.
     function refund(uint32 campaign) external returns (uint128 amount);
+
+    /// @notice Take a campaign's claims and cuts off `liabilities`. Anyone may; `refund` does it too.
+    function bookPayouts(uint32 campaign) external;
 
     /// @notice Take out tokens above all liabilities (sent here by mistake). Restricted; can't
     /// touch escrow.
     function recoverSurplus(address token, address to) external returns (uint256 amount);
 
-    /// @notice Stop (or resume) opening, funding, offering and accepting. Never settling, claiming,
-    /// refunding.
+    /// @notice Stop (or resume) opening, funding, offering and accepting. Never settling, objecting,
+    /// claiming, refunding.
     function pause() external;
 
     function unpause() external;
@@ -196,7 +242,8 @@ interface ICampaignEscrow {
     /// @return What `refund` would pay now; 0 while not open.
     function refundable(uint32 campaign) external view returns (uint128);
 
-    /// @return Sum of all deposits not yet paid out or refunded, per token.
+    /// @return Deposits and bonds less refunds and booked payouts, per token. Never less than what
+    /// is owed; more by the payouts that are not booked yet (`unbooked` of each campaign).
     function liabilities(address token) external view returns (uint256);
 
     /// @return The leaf of a line in the claim tree:

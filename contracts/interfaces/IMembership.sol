@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {Quorum} from "adtally/types/DataTypes.sol";
-
-/// @title Members, their roles and keys, and attestor sets
+/// @title Members, their roles and keys
 /// @notice Registration is the registrar's (AccessManager) right; keys and payout addresses are the
-/// member's own; only k of an attestor set can name its successor.
+/// member's own.
 /// @dev Roles are a bit set: bit (role - 1) with ADVERTISER 1, PUBLISHER 2, INTERMEDIARY 3,
 /// COLLECTOR 4, OPERATOR 5, i.e. masks 1, 2, 4, 8, 16. Nothing here can hinder money already
 /// earned.
@@ -16,8 +14,6 @@ interface IMembership {
         uint64 kycExpires;
         bytes32 kycReference;
         address eventKey;
-        address previousEventKey;
-        uint64 previousEventKeyValidUntil;
         address payout;
         address pendingPayout;
         uint64 pendingPayoutFrom;
@@ -39,9 +35,6 @@ interface IMembership {
     );
     event PayoutChangeRequested(uint32 indexed member, address payout, uint64 effectiveFrom);
     event PayoutChangeCancelled(uint32 indexed member, address payout);
-    event AttestorSetNamed(
-        uint32 indexed set, uint32 indexed version, uint8 threshold, address[] attestors
-    );
 
     error MemberUnknown(uint32 member);
     error AccountUnknown(address account);
@@ -52,14 +45,6 @@ interface IMembership {
     error OverlapTooLong(uint32 overlap, uint32 maximum);
     error EventKeyUnchanged(address eventKey);
     error NoPendingPayout(uint32 member);
-    error AttestorSetUnknown(uint32 set);
-    error AttestorSetMismatch(uint32 set, bytes32 expected, bytes32 found);
-    error AttestorsNotSorted(uint256 index);
-    error AttestorsTooMany(uint256 found, uint256 maximum);
-    error ThresholdInvalid(uint256 threshold, uint256 attestors);
-    error SignaturesTooFew(uint256 found, uint256 threshold);
-    error SignaturesMalformed(uint256 length);
-    error SignerNotInSet(address signer);
 
     /// @notice Register a member. Registrar only.
     /// @param eventKey Key that signs its batches; may be zero for members that send none.
@@ -88,38 +73,16 @@ interface IMembership {
     /// @notice Withdraw a pending payout change.
     function cancelPayoutChange() external;
 
-    /// @notice Create an attestor set. Anyone may: a set binds only those who choose it.
-    /// @param attestors Sorted ascending, no duplicates, no zero; at most 32.
-    /// @param threshold More than half of the set.
-    function createAttestorSet(address[] calldata attestors, uint8 threshold)
-        external
-        returns (uint32 set);
-
-    /// @notice Name a set's successor, signed by a quorum of its current version (EIP-712
-    /// AttestorSetSuccessor with the new version, threshold and keccak256(abi.encode(attestors))).
-    function nameSuccessor(
-        uint32 set,
-        address[] calldata attestors,
-        uint8 threshold,
-        Quorum calldata quorum
-    ) external;
-
-    /// @notice Revert unless `quorum` is the current version of `set` and enough of it signed
-    /// `digest`.
-    function requireQuorum(uint32 set, bytes32 digest, Quorum calldata quorum) external view;
-
-    /// @return The EIP-712 digest that a quorum of version `version - 1` signs to name version
-    /// `version` of `set`.
-    function successorDigest(
-        uint32 set,
-        uint32 version,
-        address[] calldata attestors,
-        uint8 threshold
-    ) external view returns (bytes32);
-
     /// @return The member, all fields; reverts if unknown. A payout change that is due shows as
     /// `payout`, and `pendingPayout` and `pendingPayoutFrom` are zero.
     function member(uint32 id) external view returns (Member memory);
+
+    /// @notice Until when an event key is good for what it signs, in seconds (UTC).
+    /// @dev Kept for every key there ever was: what it signed while it was good can be proven
+    /// however often the key is changed afterwards.
+    /// @return 0 if `key` never was the member's, type(uint64).max if it is now, else the end of
+    /// its overlap.
+    function eventKeyValidUntil(uint32 member, address key) external view returns (uint64);
 
     /// @return id of the member with this account, 0 if none.
     function memberOf(address account) external view returns (uint32 id);
@@ -130,15 +93,8 @@ interface IMembership {
     /// @return Where the member's money goes now (a due payout change included).
     function payoutOf(uint32 id) external view returns (address);
 
-    /// @return version Current version (from 1), 0 if unknown.
-    /// @return setHash keccak256(abi.encode(threshold, attestors)).
-    function attestorSet(uint32 set) external view returns (uint32 version, bytes32 setHash);
-
     /// @return Number of members; ids run from 1 to it.
     function memberCount() external view returns (uint32);
-
-    /// @return Number of attestor sets; ids run from 1 to it.
-    function attestorSetCount() external view returns (uint32);
 
     /// @return Longest time in seconds that a replaced event key may stay valid.
     function MAX_KEY_OVERLAP() external view returns (uint32);

@@ -5,7 +5,7 @@ import {Counts} from "adtally/types/DataTypes.sol";
 import {StoredOrder} from "adtally/types/EscrowStorage.sol";
 
 /// @title What counts and rates amount to
-/// @dev All amounts in base units. Counts are 64 and rates 96 bits wide, so no product or sum here
+/// @dev All amounts in base units. Counts are 64 and rates 80 bits wide, so no product or sum here
 /// comes near 256 bits.
 library LineMath {
     uint256 internal constant MILLE = 1000;
@@ -16,18 +16,27 @@ library LineMath {
     function lineAmount(Counts calldata counts, StoredOrder memory order)
         internal
         pure
-        returns (uint128)
+        returns (uint88)
     {
-        uint256 milli = uint256(counts.impressions) * order.perMilleImpressions
-            + uint256(counts.viewables) * order.perMilleViewables + uint256(counts.clicks)
-            * order.perClick * MILLE + uint256(counts.conversions) * order.perConversion * MILLE;
-        uint256 amount = milli / MILLE;
-        return amount < order.cap ? uint128(amount) : order.cap;
+        unchecked {
+            uint256 milli = uint256(counts.impressions) * order.perMilleImpressions
+                + uint256(counts.viewables) * order.perMilleViewables
+                + (uint256(counts.clicks) * order.perClick
+                    + uint256(counts.conversions) * order.perConversion) * MILLE;
+            uint256 amount = milli / MILLE;
+            return amount < order.cap ? uint88(amount) : order.cap;
+        }
+    }
+
+    /// @return What is paid of `amount` while `holdback` basis points of it are held back, rounded
+    /// down. Fits, as a holdback is at most 10,000.
+    function releasedPart(uint256 amount, uint16 holdback) internal pure returns (uint256) {
+        return amount * (BASIS_POINTS - holdback) / BASIS_POINTS;
     }
 
     /// @return One cut of `linesTotal`, rounded down. Fits, as shares are at most 10,000.
-    function cutOf(uint128 linesTotal, uint16 basisPoints) internal pure returns (uint128) {
-        return uint128(uint256(linesTotal) * basisPoints / BASIS_POINTS);
+    function cutOf(uint256 linesTotal, uint16 basisPoints) internal pure returns (uint128) {
+        return uint128(linesTotal * basisPoints / BASIS_POINTS);
     }
 
     /// @return A line's leaf in an OpenZeppelin standard tree, bound to chain, contract, campaign.
@@ -36,17 +45,7 @@ library LineMath {
         pure
         returns (bytes32)
     {
-        bytes32 inner = keccak256(
-            abi.encode(
-                domain,
-                campaign,
-                publisher,
-                counts.impressions,
-                counts.viewables,
-                counts.clicks,
-                counts.conversions
-            )
-        );
+        bytes32 inner = keccak256(abi.encode(domain, campaign, publisher, counts));
         return keccak256(abi.encode(inner));
     }
 }

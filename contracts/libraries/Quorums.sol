@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
-import {IMembership} from "adtally/interfaces/IMembership.sol";
+import {IAttestorSets} from "adtally/interfaces/IAttestorSets.sol";
 import {Quorum} from "adtally/types/DataTypes.sol";
 
 /// @title Attestor sets as one hash, and k-of-n signatures of them
@@ -17,26 +17,42 @@ library Quorums {
     uint256 internal constant SIGNATURE_BYTES = 65;
 
     /// @notice Revert unless `attestors` may be a set with this threshold.
-    function requireValid(address[] calldata attestors, uint8 threshold) internal pure {
+    function requireValid(address[] memory attestors, uint8 threshold) internal pure {
         uint256 count = attestors.length;
-        if (count > MAX_ATTESTORS) revert IMembership.AttestorsTooMany(count, MAX_ATTESTORS);
+        if (count > MAX_ATTESTORS) revert IAttestorSets.AttestorsTooMany(count, MAX_ATTESTORS);
         if (uint256(threshold) * 2 <= count || threshold > count) {
-            revert IMembership.ThresholdInvalid(threshold, count);
+            revert IAttestorSets.ThresholdInvalid(threshold, count);
         }
         address last = address(0);
         for (uint256 i = 0; i < count; ++i) {
-            if (attestors[i] <= last) revert IMembership.AttestorsNotSorted(i);
+            if (attestors[i] <= last) revert IAttestorSets.AttestorsNotSorted(i);
             last = attestors[i];
         }
     }
 
     /// @return What is stored of a set.
-    function setHash(uint8 threshold, address[] calldata attestors)
+    function setHash(uint8 threshold, address[] memory attestors)
         internal
         pure
         returns (bytes32)
     {
         return keccak256(abi.encode(threshold, attestors));
+    }
+
+    /// @return hash `setHash` of the set that `quorum` says it is of, straight from calldata.
+    /// @dev Copies the words as they are: an address with dirty upper bytes hashes to no set.
+    function setHashOf(Quorum calldata quorum) internal pure returns (bytes32 hash) {
+        uint8 threshold = quorum.threshold;
+        address[] calldata attestors = quorum.attestors;
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            let size := shl(5, attestors.length)
+            mstore(buffer, threshold)
+            mstore(add(buffer, 0x20), 0x40)
+            mstore(add(buffer, 0x40), attestors.length)
+            calldatacopy(add(buffer, 0x60), attestors.offset, size)
+            hash := keccak256(buffer, add(size, 0x60))
+        }
     }
 
     /// @notice Revert unless at least `threshold` different attestors signed `digest`, all of the
@@ -48,19 +64,22 @@ library Quorums {
         bytes calldata signatures = quorum.signatures;
         uint256 count = signatures.length / SIGNATURE_BYTES;
         if (count * SIGNATURE_BYTES != signatures.length) {
-            revert IMembership.SignaturesMalformed(signatures.length);
+            revert IAttestorSets.SignaturesMalformed(signatures.length);
         }
         if (count < quorum.threshold) {
-            revert IMembership.SignaturesTooFew(count, quorum.threshold);
+            revert IAttestorSets.SignaturesTooFew(count, quorum.threshold);
         }
         address[] calldata attestors = quorum.attestors;
         uint256 next = 0;
-        for (uint256 i = 0; i < count; ++i) {
-            (bytes32 r, bytes32 s, uint8 v) = _signatureAt(signatures, i);
-            address signer = ECDSA.recover(digest, v, r, s);
-            while (next < attestors.length && attestors[next] != signer) ++next;
-            if (next == attestors.length) revert IMembership.SignerNotInSet(signer);
-            ++next;
+        // Unchecked, because both run up to a length.
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                (bytes32 r, bytes32 s, uint8 v) = _signatureAt(signatures, i);
+                address signer = ECDSA.recover(digest, v, r, s);
+                while (next < attestors.length && attestors[next] != signer) ++next;
+                if (next == attestors.length) revert IAttestorSets.SignerNotInSet(signer);
+                ++next;
+            }
         }
     }
 

@@ -6,6 +6,7 @@ pragma solidity ^0.8.24;
 /// the RFC's.
 /// @dev Every malformed proof answers false; nothing here reverts. A leaf hash and a node hash
 /// differ by their prefix byte, so no node proves as a leaf as long as callers pass leaf hashes.
+/// Unchecked, because nothing can overflow: indices count calldata, fn and sn only shrink.
 library Rfc9162 {
     /// @notice Whether the log with `secondRoot` extends the one with `firstRoot`.
     /// @param first Tree size of the older root; at least 1.
@@ -17,42 +18,36 @@ library Rfc9162 {
         bytes32 secondRoot,
         bytes32[] calldata proof
     ) internal view returns (bool) {
-        if (first == 0 || first >= second) return false;
+        if (first == 0 || first >= second || proof.length == 0) return false;
+        unchecked {
+            // Steps 1 and 2: a complete old tree is itself the first node of the path.
+            uint256 i = first & (first - 1) == 0 ? 0 : 1;
+            bytes32 fr = i == 0 ? firstRoot : proof[0];
+            bytes32 sr = fr;
 
-        // Steps 1 and 2: a complete old tree is itself the first node of the path.
-        bool isComplete = first & (first - 1) == 0;
-        if (proof.length == 0) return false;
-        bytes32 fr = isComplete ? firstRoot : proof[0];
-        bytes32 sr = fr;
+            // Steps 3 and 4.
+            uint256 fn = first - 1;
+            uint256 sn = second - 1;
+            while (fn & 1 == 1) (fn, sn) = (fn >> 1, sn >> 1);
 
-        // Steps 3 and 4.
-        uint256 fn = first - 1;
-        uint256 sn = second - 1;
-        while (fn & 1 == 1) {
-            fn >>= 1;
-            sn >>= 1;
-        }
-
-        // Steps 5 and 6.
-        for (uint256 i = isComplete ? 0 : 1; i < proof.length; ++i) {
-            if (sn == 0) return false;
-            bytes32 c = proof[i];
-            if (fn & 1 == 1 || fn == sn) {
-                fr = nodeHash(c, fr);
-                sr = nodeHash(c, sr);
-                while (fn & 1 == 0 && fn != 0) {
-                    fn >>= 1;
-                    sn >>= 1;
+            // Steps 5 and 6.
+            uint256 buffer = _buffer();
+            for (; i < proof.length; ++i) {
+                if (sn == 0) return false;
+                bytes32 c = _at(proof, i);
+                if (fn & 1 == 1 || fn == sn) {
+                    fr = _nodeHash(buffer, c, fr);
+                    sr = _nodeHash(buffer, c, sr);
+                    while (fn & 1 == 0 && fn != 0) (fn, sn) = (fn >> 1, sn >> 1);
+                } else {
+                    sr = _nodeHash(buffer, sr, c);
                 }
-            } else {
-                sr = nodeHash(sr, c);
+                (fn, sn) = (fn >> 1, sn >> 1);
             }
-            fn >>= 1;
-            sn >>= 1;
-        }
 
-        // Step 7.
-        return fr == firstRoot && sr == secondRoot && sn == 0;
+            // Step 7.
+            return fr == firstRoot && sr == secondRoot && sn == 0;
+        }
     }
 
     /// @notice Whether `leafHash` is the leaf at `index` of the tree of `size` leaves with `root`.
@@ -65,41 +60,62 @@ library Rfc9162 {
     ) internal view returns (bool) {
         // Steps 1 and 2.
         if (index >= size) return false;
-        uint256 fn = index;
-        uint256 sn = size - 1;
+        unchecked {
+            uint256 fn = index;
+            uint256 sn = size - 1;
 
-        // Steps 3 and 4.
-        bytes32 r = leafHash;
-        for (uint256 i = 0; i < proof.length; ++i) {
-            if (sn == 0) return false;
-            if (fn & 1 == 1 || fn == sn) {
-                r = nodeHash(proof[i], r);
-                while (fn & 1 == 0 && fn != 0) {
-                    fn >>= 1;
-                    sn >>= 1;
+            // Steps 3 and 4.
+            bytes32 r = leafHash;
+            uint256 buffer = _buffer();
+            for (uint256 i = 0; i < proof.length; ++i) {
+                if (sn == 0) return false;
+                bytes32 p = _at(proof, i);
+                if (fn & 1 == 1 || fn == sn) {
+                    r = _nodeHash(buffer, p, r);
+                    while (fn & 1 == 0 && fn != 0) (fn, sn) = (fn >> 1, sn >> 1);
+                } else {
+                    r = _nodeHash(buffer, r, p);
                 }
-            } else {
-                r = nodeHash(r, proof[i]);
+                (fn, sn) = (fn >> 1, sn >> 1);
             }
-            fn >>= 1;
-            sn >>= 1;
-        }
 
-        // Step 5.
-        return sn == 0 && r == root;
+            // Step 5.
+            return sn == 0 && r == root;
+        }
     }
 
     /// @notice SHA-256(0x01 || left || right).
-    /// @dev Written past the free memory pointer without moving it: the 65 bytes are read at once.
-    /// If the precompile fails (out of gas) the transaction fails.
-    function nodeHash(bytes32 left, bytes32 right) internal view returns (bytes32 hash) {
+    function nodeHash(bytes32 left, bytes32 right) internal view returns (bytes32) {
+        return _nodeHash(_buffer(), left, right);
+    }
+
+    /// @dev Free memory with the prefix of a node in its first byte. The free memory pointer stays
+    /// where it is: what is written is read at once.
+    function _buffer() private pure returns (uint256 buffer) {
         assembly ("memory-safe") {
-            let buffer := mload(0x40)
+            buffer := mload(0x40)
             mstore8(buffer, 0x01)
+        }
+    }
+
+    /// @dev If the precompile fails (out of gas) the transaction fails.
+    function _nodeHash(uint256 buffer, bytes32 left, bytes32 right)
+        private
+        view
+        returns (bytes32 hash)
+    {
+        assembly ("memory-safe") {
             mstore(add(buffer, 0x01), left)
             mstore(add(buffer, 0x21), right)
             if iszero(staticcall(gas(), 0x02, buffer, 0x41, 0x00, 0x20)) { revert(0, 0) }
             hash := mload(0x00)
+        }
+    }
+
+    /// @dev `proof[i]` for an `i` below its length, which the caller has just compared.
+    function _at(bytes32[] calldata proof, uint256 i) private pure returns (bytes32 node) {
+        assembly ("memory-safe") {
+            node := calldataload(add(proof.offset, shl(5, i)))
         }
     }
 }

@@ -3,51 +3,63 @@ pragma solidity ^0.8.24;
 
 import {GoalType} from "adtally/types/DataTypes.sol";
 
+/// @notice What became of the objection that a campaign's bond is held for.
+/// @dev None: no bond is held. Open: against the latest statement, undecided. Upheld and Rejected:
+/// decided by the statement after it, the bond waits to be released.
+enum Objection {
+    None,
+    Open,
+    Upheld,
+    Rejected
+}
+
 /// @notice A submitted statement; two are kept per campaign, at `sequence & 1`.
 /// @param linesRoot Root of the claim tree.
 /// @param linesTotal Sum of the lines, in base units.
 /// @param treeSize Size of the log that it covers.
 /// @param activatesAt Second (UTC) from which its lines can be claimed.
+/// @param corrections Number of corrections in it.
 struct StoredStatement {
     bytes32 linesRoot;
+    // slot
     uint128 linesTotal;
-    uint64 treeSize;
-    uint64 activatesAt;
+    uint48 treeSize;
+    uint40 activatesAt;
+    uint40 corrections;
 }
 
-/// @notice An order; packed into three slots because every claim reads all of it.
-/// @param perMilleImpressions As in Rates.
-/// @param perMilleViewables As in Rates.
-/// @param endsAt Second (UTC) at which it ends early; 0 if nobody has ended it.
-/// @param perClick As in Rates.
-/// @param perConversion As in Rates.
-/// @param isOffered Whether there is an offer.
-/// @param isAccepted Whether the publisher has accepted it; then rates and cap never change.
-/// @param cap Most that the line can reach, in base units.
+/// @notice An offer or order: all that a claim reads and writes of it.
+/// @param perMilleImpressions As in Rates, like the next two and `perConversion`.
+/// @param isAccepted Whether the publisher has accepted; then rates and cap never change.
+/// @param cap Most that the line can reach, in base units; 0 if nothing was offered.
 /// @param paid What the line was paid, in base units; never falls, never above `cap`.
 struct StoredOrder {
-    uint96 perMilleImpressions;
-    uint96 perMilleViewables;
-    uint64 endsAt;
-    // slot
-    uint96 perClick;
-    uint96 perConversion;
-    bool isOffered;
+    uint80 perMilleImpressions;
+    uint80 perMilleViewables;
+    uint80 perClick;
     bool isAccepted;
     // slot
-    uint128 cap;
-    uint128 paid;
+    uint80 perConversion;
+    uint88 cap;
+    uint88 paid;
 }
 
 /// @notice A campaign; what is read or written together shares a slot.
 /// @param token ERC-20 of all its money; nonzero for every campaign that exists.
 /// @param sequence Sequence of the latest statement, 0 if none.
+/// @param closesAt Second (UTC) at which it closes without a final statement: the rest is
+/// refundable, nothing is held back any more, and no statement's total may fall.
+/// @param holdbackBasisPoints As in Terms.
 /// @param isFinal Whether the latest statement is the final one.
-/// @param claimed What all lines were paid, in base units.
-/// @param funded What was deposited, in base units; never falls.
+/// @param claimed What all lines were paid, in base units; never falls.
+/// @param deposit What was funded less what was refunded, in base units.
 /// @param refunded What went back to the advertiser, in base units; never falls.
+/// @param booked How much of the payouts `liabilities` knows already, in base units.
 /// @param flightEnd First second after the flight as it is now.
-/// @param settleThreshold As in Terms, like all below up to the cuts.
+/// @param objection What the held bond is for.
+/// @param totalFloor What no statement's total may fall below after one has fallen; see
+/// CampaignStatements.
+/// @param objectionBond As in Terms, like all below up to the cuts.
 /// @param openedFlightEnd First second after the flight as in the terms.
 /// @param cutMembers Payees of the cuts; unused places have no basis points.
 /// @param cutBasisPoints Shares of the cuts; they never add up to more than 10,000.
@@ -56,23 +68,31 @@ struct StoredOrder {
 struct StoredCampaign {
     address token;
     uint32 sequence;
+    uint40 closesAt;
+    uint16 holdbackBasisPoints;
     bool isFinal;
     // slot
     uint128 claimed;
+    uint128 deposit;
     // slot
-    uint128 funded;
     uint128 refunded;
+    uint128 booked;
     // slot
-    uint64 flightEnd;
+    uint40 flightEnd;
     uint32 lateWindow;
+    uint32 correctionWindow;
     uint32 disputeWindow;
-    uint32 grace;
     uint32 notice;
     uint32 attestorSet;
+    Objection objection;
+    // slot
+    uint128 totalFloor;
+    uint128 objectionBond;
     // slot
     uint128 settleThreshold;
-    uint64 flightStart;
-    uint64 openedFlightEnd;
+    uint40 flightStart;
+    uint40 openedFlightEnd;
+    uint32 grace;
     // slot
     uint32 advertiser;
     GoalType goalType;

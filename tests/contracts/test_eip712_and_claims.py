@@ -20,7 +20,6 @@ from adtally.events.eip712 import (
     CHECKPOINT_TYPE,
     ESCROW_DOMAIN_NAME,
     LOG_DOMAIN_NAME,
-    MEMBERSHIP_DOMAIN_NAME,
     STATEMENT_TYPE,
     SUCCESSOR_TYPE,
     checkpoint_digest,
@@ -41,7 +40,7 @@ from adtally.types import (
     Statement,
 )
 
-STATEMENT_TUPLE = "(uint32,uint32,uint64,uint128,(uint64,uint64,uint64,uint64),bytes32,bool)"
+STATEMENT_TUPLE = "(uint32,uint32,uint64,uint128,(uint64,uint64,uint64,uint64),uint64,bytes32,bool)"
 COUNTS_TUPLE = "(uint64,uint64,uint64,uint64)"
 ATTESTORS = {address_of(bytes([n]) * 32): bytes([n]) * 32 for n in (1, 2, 3)}
 VECTORS = Path(__file__).parent / "vectors" / "openzeppelin_claim_trees.json"
@@ -57,6 +56,7 @@ statements = st.builds(
     uint64s,
     st.integers(0, UINT128_MAX),
     counts_of,
+    uint64s,
     hashes,
     st.booleans(),
 )
@@ -69,7 +69,6 @@ examples = settings(
 @dataclass(frozen=True)
 class Deployed:
     evm: EVM
-    membership: str
     event_log: str
     escrow: str
 
@@ -88,27 +87,25 @@ def deployed() -> Deployed:
         "register(address,uint8,bytes32,uint64,address,address)",
         (DEPLOYER, 16, bytes(32), UINT64_MAX, DEPLOYER, DEPLOYER),
     )
-    call(evm, membership, "createAttestorSet(address[],uint8)", (sorted(ATTESTORS), 2))
     event_log = deploy(
         evm,
         bytecode("EventLog"),
-        ("address", "uint32", "uint32", "uint64", "bytes32"),
+        ("address", "uint32", "address[]", "uint8", "(uint64,bytes32)"),
         membership,
         1,
-        1,
-        0,
-        bytes(32),
+        sorted(ATTESTORS),
+        2,
+        (0, bytes(32)),
     )
     escrow = deploy(
         evm,
         bytecode("CampaignEscrow"),
-        ("address", "address", "address", "uint32"),
+        ("address", "address", "uint32"),
         authority,
-        membership,
         event_log,
         1,
     )
-    return Deployed(evm, membership, event_log, escrow)
+    return Deployed(evm, event_log, escrow)
 
 
 def raw(address: str) -> bytes:
@@ -186,6 +183,7 @@ def test_statement_digest__any_statement__is_the_same_three_ways(
         "viewables": counts.viewables,
         "clicks": counts.clicks,
         "conversions": counts.conversions,
+        "corrections": statement.corrections,
         "linesRoot": statement.lines_root,
         "isFinal": statement.is_final,
     }
@@ -200,7 +198,7 @@ def test_successor_digest__any_set__equals_eth_accounts(
     deployed: Deployed, set_id: int, version: int, threshold: int, attestors: list[bytes]
 ) -> None:
     found = deployed.ask(
-        deployed.membership,
+        deployed.event_log,
         "successorDigest(uint32,uint32,address[],uint8)",
         set_id,
         version,
@@ -214,9 +212,7 @@ def test_successor_digest__any_set__equals_eth_accounts(
         "threshold": threshold,
         "attestorsHash": keccak(encode(("address[]",), (attestors,))),
     }
-    assert found == typed_data_digest(
-        MEMBERSHIP_DOMAIN_NAME, deployed.membership, SUCCESSOR_TYPE, message
-    )
+    assert found == typed_data_digest(LOG_DOMAIN_NAME, deployed.event_log, SUCCESSOR_TYPE, message)
 
 
 @examples
@@ -228,10 +224,10 @@ def test_quorum__signed_by_python__counts_from_the_threshold_on(
     quorum = (2, sorted(ATTESTORS), signatures)
     question = "requireQuorum(uint32,bytes32,(uint8,address[],bytes))"
     if len(signers) >= 2:
-        call(deployed.evm, deployed.membership, question, (1, digest, quorum))
+        call(deployed.evm, deployed.event_log, question, (1, digest, quorum))
     else:
         with pytest.raises(RuntimeError, match="Revert"):
-            call(deployed.evm, deployed.membership, question, (1, digest, quorum))
+            call(deployed.evm, deployed.event_log, question, (1, digest, quorum))
 
 
 # ------------------------------------------------------------------ claim trees
@@ -284,6 +280,7 @@ def _statement_tuple(statement: Statement) -> tuple[object, ...]:
         statement.tree_size,
         statement.lines_total_base_units,
         _counts_tuple(statement.counts),
+        statement.corrections,
         statement.lines_root,
         statement.is_final,
     )

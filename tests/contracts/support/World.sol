@@ -48,6 +48,7 @@ abstract contract World is Test {
 
     uint8 internal constant THRESHOLD = 3;
     uint256 internal constant DOLLAR = 1e6;
+    uint128 internal constant OBJECTION_BOND = uint128(50 * DOLLAR);
     uint128 internal constant CAP = uint128(1_000_000 * DOLLAR);
 
     AccessManager internal authority;
@@ -75,9 +76,9 @@ abstract contract World is Test {
         _register(AGENCY, INTERMEDIARY_ROLE);
         _register(PLATFORM, INTERMEDIARY_ROLE);
         attestors = _newAttestors("attestor", 5);
-        attestorSet = membership.createAttestorSet(attestors, THRESHOLD);
-        eventLog = new EventLog(membership, OPERATOR, attestorSet, 0, 0);
-        escrow = new CampaignEscrow(address(authority), membership, eventLog, 1);
+        eventLog = _newLog(Checkpoint(0, 0));
+        attestorSet = eventLog.ATTESTOR_SET();
+        escrow = new CampaignEscrow(address(authority), eventLog, 1);
         dollar = new MockDollar("USDX", 6);
     }
 
@@ -138,6 +139,10 @@ abstract contract World is Test {
 
     // ---------------------------------------------------------------- log
 
+    function _newLog(Checkpoint memory taken) internal returns (EventLog) {
+        return new EventLog(membership, OPERATOR, attestors, THRESHOLD, taken);
+    }
+
     function _grow(uint64 size) internal {
         for (uint256 i = logLeaves.length; i < size; ++i) {
             logLeaves.push(LogTree.leaf(0, i));
@@ -174,10 +179,13 @@ abstract contract World is Test {
             flightStart: START,
             flightEnd: FLIGHT_END,
             lateWindow: LATE,
+            correctionWindow: 0,
             disputeWindow: DISPUTE,
             grace: GRACE,
             notice: NOTICE,
             attestorSet: attestorSet,
+            holdbackBasisPoints: 0,
+            objectionBond: OBJECTION_BOND,
             goalType: GoalType.Clicks,
             goalCount: 100,
             settleThreshold: uint128(1000 * DOLLAR),
@@ -187,10 +195,10 @@ abstract contract World is Test {
 
     function _rates() internal pure returns (Rates memory) {
         return Rates({
-            perMilleImpressions: uint96(2 * DOLLAR),
-            perMilleViewables: uint96(DOLLAR / 2),
-            perClick: uint96(DOLLAR / 4),
-            perConversion: uint96(5 * DOLLAR)
+            perMilleImpressions: uint80(2 * DOLLAR),
+            perMilleViewables: uint80(DOLLAR / 2),
+            perClick: uint80(DOLLAR / 4),
+            perConversion: uint80(5 * DOLLAR)
         });
     }
 
@@ -275,6 +283,7 @@ abstract contract World is Test {
                 a.clicks + b.clicks,
                 a.conversions + b.conversions
             ),
+            corrections: 0,
             linesRoot: _tree(id, a, b)[0],
             isFinal: false
         });

@@ -27,10 +27,10 @@ contract CampaignTest is World {
     }
 
     function test_OpenCampaign_StartsAtFirstCampaign() public {
-        escrow = new CampaignEscrow(address(authority), membership, eventLog, 1000);
+        escrow = new CampaignEscrow(address(authority), eventLog, 1000);
         assertEq(_open(_terms()), 1000, "first id");
         vm.expectRevert(ICampaignEscrow.CampaignIdZero.selector);
-        new CampaignEscrow(address(authority), membership, eventLog, 0);
+        new CampaignEscrow(address(authority), eventLog, 0);
     }
 
     function test_OpenCampaign_WithoutGoalAndCuts() public {
@@ -67,6 +67,21 @@ contract CampaignTest is World {
         terms = _terms();
         terms.lateWindow = 365 days + 1;
         _termsFail(terms, "late window too long");
+        terms = _terms();
+        terms.correctionWindow = 365 days + 1;
+        _termsFail(terms, "correction window too long");
+        terms = _terms();
+        terms.grace = 1 days + 3 * DISPUTE - 1;
+        _termsFail(terms, "grace too short");
+        terms = _terms();
+        terms.holdbackBasisPoints = 5001;
+        _termsFail(terms, "holdback too high");
+        terms = _terms();
+        terms.objectionBond = 0;
+        _termsFail(terms, "dispute window and objection bond go together");
+        terms = _terms();
+        terms.disputeWindow = 0;
+        _termsFail(terms, "dispute window and objection bond go together");
         terms = _terms();
         terms.disputeWindow = 365 days + 1;
         _termsFail(terms, "dispute window too long");
@@ -107,7 +122,9 @@ contract CampaignTest is World {
     function test_TermsBounds_AreAllowed() public {
         Terms memory terms = _terms();
         terms.flightEnd = START + 3650 days;
-        terms.lateWindow = terms.disputeWindow = terms.grace = terms.notice = 365 days;
+        terms.lateWindow = terms.correctionWindow = terms.grace = terms.notice = 365 days;
+        terms.disputeWindow = 364 days / 3;
+        terms.holdbackBasisPoints = 5000;
         uint32 id = _open(terms);
         assertEq(escrow.refundable(id), 0, "nothing to refund");
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
 import {ClaimLine, Counts, Statement, Terms} from "adtally/types/DataTypes.sol";
 import {BlocklistToken, FalseReturnToken, ReentrantToken} from "../support/HostileTokens.sol";
@@ -33,7 +35,12 @@ contract ClaimTest is World {
         assertEq(dollar.balanceOf(payoutOf(PUB_A)), 4_502_000, "received");
         assertEq(escrow.order(id, PUB_A).paid, 4_502_000, "paid");
         assertEq(escrow.campaign(id).claimed, 4_502_000, "claimed");
+        assertEq(escrow.liabilities(address(dollar)), 10_000 * DOLLAR, "not booked yet");
+        assertEq(escrow.campaign(id).unbooked, 4_502_000, "unbooked");
+        escrow.bookPayouts(id);
         assertEq(escrow.liabilities(address(dollar)), 10_000 * DOLLAR - 4_502_000, "liabilities");
+        escrow.bookPayouts(id);
+        assertEq(escrow.liabilities(address(dollar)), 10_000 * DOLLAR - 4_502_000, "once");
     }
 
     function test_Claim_AgainPaysNothing() public {
@@ -217,7 +224,7 @@ contract ClaimTest is World {
         lines[2] = _line(id, PUB_B, a, b);
         vm.expectEmit(address(escrow));
         emit ICampaignEscrow.ClaimSkipped(
-            id, PUB_A, abi.encodeWithSelector(BlocklistToken.Blocked.selector, payoutOf(PUB_A))
+            id, PUB_A, abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, token)
         );
         vm.expectEmit(address(escrow));
         emit ICampaignEscrow.ClaimSkipped(

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {EventLog} from "adtally/EventLog.sol";
+import {IAttestorSets} from "adtally/interfaces/IAttestorSets.sol";
 import {IEventLog} from "adtally/interfaces/IEventLog.sol";
 import {IMembership} from "adtally/interfaces/IMembership.sol";
 import {Checkpoint, Quorum} from "adtally/types/DataTypes.sol";
@@ -9,6 +10,9 @@ import {LogTree} from "../support/LogTree.sol";
 import {World} from "../support/World.sol";
 
 contract EventLogTest is World {
+    /// @dev Behind EIP712's two fallback strings, the number of sets and the sets.
+    uint256 internal constant HEAD_SLOT = 4;
+
     bytes32[] internal noProof;
 
     function test_Anchor_FirstNeedsNoProof() public {
@@ -102,10 +106,10 @@ contract EventLogTest is World {
         _grow(4);
         Checkpoint memory next = _checkpoint(4);
         Quorum memory quorum = _quorum(eventLog.checkpointDigest(next), 2);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.SignaturesTooFew.selector, 2, 3));
+        vm.expectRevert(abi.encodeWithSelector(IAttestorSets.SignaturesTooFew.selector, 2, 3));
         eventLog.anchor(Checkpoint(0, 0), next, noProof, quorum);
         // Attested for another log: the domain holds the contract's address.
-        EventLog other = new EventLog(membership, OPERATOR, attestorSet, 0, 0);
+        EventLog other = _newLog(Checkpoint(0, 0));
         quorum = _quorum(eventLog.checkpointDigest(next), 3);
         vm.expectRevert();
         other.anchor(Checkpoint(0, 0), next, noProof, quorum);
@@ -129,7 +133,7 @@ contract EventLogTest is World {
         assertEq(eventLog.anchorCount(), last, "count");
         uint64 kept = uint64(eventLog.RING_SIZE());
         for (uint64 size = 1; size <= last; ++size) {
-            bool isKept = size + kept > last;
+            bool isKept = size + kept >= last;
             Checkpoint memory checkpoint = Checkpoint(size * 3, _rootOf(size));
             assertTrue(eventLog.isAnchored(checkpoint) == isKept, "kept or not");
             checkpoint.treeSize += 1;
@@ -168,7 +172,7 @@ contract EventLogTest is World {
     function test_Takeover_ContinuesAnOlderLog() public {
         _grow(20);
         Checkpoint memory old = _checkpoint(11);
-        EventLog next = new EventLog(membership, OPERATOR, attestorSet, 11, old.rootHash);
+        EventLog next = _newLog(old);
         assertEq(next.headSize(), 11, "head");
         assertEq(next.anchorCount(), 1, "count");
         assertTrue(next.isAnchored(old), "old anchor");
@@ -179,13 +183,52 @@ contract EventLogTest is World {
     }
 
     function test_RevertWhen_DeployedWithUnknownParts() public {
+        Checkpoint memory none = Checkpoint(0, 0);
         vm.expectRevert(abi.encodeWithSelector(IMembership.MemberUnknown.selector, 99));
-        new EventLog(membership, 99, attestorSet, 0, 0);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.AttestorSetUnknown.selector, 99));
-        new EventLog(membership, OPERATOR, 99, 0, 0);
+        new EventLog(membership, 99, attestors, THRESHOLD, none);
+        vm.expectRevert(abi.encodeWithSelector(IAttestorSets.ThresholdInvalid.selector, 2, 5));
+        new EventLog(membership, OPERATOR, attestors, 2, none);
         bytes32 root = keccak256("root");
         vm.expectRevert(abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 0, root));
-        new EventLog(membership, OPERATOR, attestorSet, 0, root);
+        _newLog(Checkpoint(0, root));
+        uint64 size = uint64(type(uint48).max) + 1;
+        vm.expectRevert(
+            abi.encodeWithSelector(IEventLog.TreeTooLarge.selector, size, type(uint48).max)
+        );
+        _newLog(Checkpoint(size, root));
+    }
+
+    function test_RevertWhen_AnchorsExhausted() public {
+        _anchor(3);
+        uint256 head = uint256(vm.load(address(eventLog), bytes32(HEAD_SLOT)));
+        head |= uint256(type(uint24).max) << 184;
+        vm.store(address(eventLog), bytes32(HEAD_SLOT), bytes32(head));
+        assertEq(eventLog.anchorCount(), eventLog.MAX_ANCHORS(), "full");
+        _grow(5);
+        Checkpoint memory last = _checkpoint(3);
+        Checkpoint memory next = _checkpoint(5);
+        bytes32[] memory proof = LogTree.consistencyProof(logLeaves, 3, 5);
+        Quorum memory quorum = _quorum(eventLog.checkpointDigest(next), 3);
+        vm.expectRevert(
+            abi.encodeWithSelector(IEventLog.AnchorsExhausted.selector, type(uint24).max)
+        );
+        eventLog.anchor(last, next, proof, quorum);
+    }
+
+    function test_RequireAttested_NeedsAnchorAndQuorum() public {
+        bytes32 digest = keccak256("digest");
+        Quorum memory quorum = _quorum(digest, 3);
+        _anchor(7);
+        for (uint64 size = 1; size <= 7; ++size) {
+            eventLog.requireAttested(attestorSet, size, digest, quorum);
+        }
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.TreeNotAnchored.selector, 0, 7));
+        eventLog.requireAttested(attestorSet, 0, digest, quorum);
+        vm.expectRevert(abi.encodeWithSelector(IEventLog.TreeNotAnchored.selector, 8, 7));
+        eventLog.requireAttested(attestorSet, 8, digest, quorum);
+        quorum = _quorum(digest, 2);
+        vm.expectRevert(abi.encodeWithSelector(IAttestorSets.SignaturesTooFew.selector, 2, 3));
+        eventLog.requireAttested(attestorSet, 7, digest, quorum);
     }
 
     function test_Deployment_IsReadable() public view {
@@ -199,18 +242,17 @@ contract EventLogTest is World {
         return keccak256(abi.encode("root", number));
     }
 
-    /// @dev Writes the ring as `anchor` does, sparing 150 quorums and proofs.
+    /// @dev Writes head and ring as `anchor` does, sparing 150 quorums and proofs.
     function _anchorUnproven(uint64 number) internal {
+        bytes32 head = vm.load(address(eventLog), bytes32(HEAD_SLOT));
+        if (number > 1) {
+            uint256 place = (number - 1) % eventLog.RING_SIZE();
+            vm.store(address(eventLog), bytes32(HEAD_SLOT + 1 + place), head);
+        }
         uint256 commitment = uint256(keccak256(abi.encode(uint64(number * 3), _rootOf(number))));
-        uint256 word = (uint256(number * 3) << 208) | (commitment >> 48);
-        uint256 head = uint256(number * 3) | (uint256(number) << 64);
-        vm.store(address(eventLog), _slotOfHead(0), bytes32(head));
-        vm.store(address(eventLog), _slotOfHead(1 + number % 64), bytes32(word));
+        uint256 word =
+            (uint256(number * 3) << 208) | (uint256(number) << 184) | (commitment << 72 >> 72);
+        vm.store(address(eventLog), bytes32(HEAD_SLOT), bytes32(word));
         assertEq(eventLog.headSize(), number * 3, "layout of the head");
-    }
-
-    /// @dev Slots 0 and 1 are EIP712's fallback strings.
-    function _slotOfHead(uint256 behind) internal pure returns (bytes32) {
-        return bytes32(2 + behind);
     }
 }

@@ -2,15 +2,12 @@
 pragma solidity ^0.8.24;
 
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
 import {IMembership} from "adtally/interfaces/IMembership.sol";
-import {Quorum} from "adtally/types/DataTypes.sol";
 import {World} from "../support/World.sol";
 
 contract MembershipTest is World {
     address internal constant NEW = address(0xBEEF);
-    bytes32 internal constant DIGEST = keccak256("digest");
 
     // ---------------------------------------------------------------- registrar
 
@@ -21,7 +18,7 @@ contract MembershipTest is World {
         assertEq(m.kycExpires, KYC_EXPIRES, "kycExpires");
         assertEq(m.kycReference, keccak256(abi.encode("kyc", PUB_A)), "kycReference");
         assertEq(m.eventKey, address(uint160(0xE0000000 + PUB_A)), "eventKey");
-        assertEq(m.previousEventKey, address(0), "previousEventKey");
+        assertEq(membership.eventKeyValidUntil(PUB_A, m.eventKey), type(uint64).max, "in use");
         assertEq(m.payout, payoutOf(PUB_A), "payout");
         assertEq(m.pendingPayout, address(0), "pendingPayout");
         assertEq(membership.memberOf(accountOf(PUB_A)), PUB_A, "memberOf");
@@ -101,10 +98,51 @@ contract MembershipTest is World {
         address old = membership.member(PUB_A).eventKey;
         vm.prank(accountOf(PUB_A));
         membership.changeEventKey(NEW, 1 hours);
-        IMembership.Member memory m = membership.member(PUB_A);
-        assertEq(m.eventKey, NEW, "key");
-        assertEq(m.previousEventKey, old, "previous");
-        assertEq(m.previousEventKeyValidUntil, START + 1 hours, "valid until");
+        assertEq(membership.member(PUB_A).eventKey, NEW, "key");
+        assertEq(membership.eventKeyValidUntil(PUB_A, NEW), type(uint64).max, "in use");
+        assertEq(membership.eventKeyValidUntil(PUB_A, old), START + 1 hours, "previous");
+        assertEq(membership.eventKeyValidUntil(PUB_B, old), 0, "another member's");
+    }
+
+    /// @dev What an old key signed stays provable however often the key is changed afterwards.
+    function test_ChangeEventKey_NoKeyIsForgotten() public {
+        address old = membership.member(PUB_A).eventKey;
+        vm.startPrank(accountOf(PUB_A));
+        membership.changeEventKey(NEW, 1 hours);
+        vm.warp(START + 5);
+        membership.changeEventKey(address(0xCAFE), 0);
+        assertEq(membership.eventKeyValidUntil(PUB_A, old), START + 1 hours, "first");
+        assertEq(membership.eventKeyValidUntil(PUB_A, NEW), START + 5, "second");
+        membership.changeEventKey(old, 0);
+        assertEq(membership.eventKeyValidUntil(PUB_A, old), type(uint64).max, "in use again");
+        membership.changeEventKey(address(0), 0);
+        assertEq(membership.eventKeyValidUntil(PUB_A, old), START + 5, "retired again");
+        assertEq(membership.eventKeyValidUntil(PUB_A, address(0)), 0, "no key is no key");
+        membership.changeEventKey(NEW, 0);
+        assertEq(membership.eventKeyValidUntil(PUB_A, address(0)), 0, "never a key");
+        vm.stopPrank();
+    }
+
+    /// @dev A registrar with a delay must announce what it does: everybody sees it coming.
+    function test_RevertWhen_RegistrarDoesNotWaitForItsDelay() public {
+        address registrar = address(0x4E6);
+        authority.grantRole(7, registrar, 1 days);
+        bytes4[] memory restricted = new bytes4[](1);
+        restricted[0] = membership.register.selector;
+        authority.setTargetFunctionRole(address(membership), restricted, 7);
+        bytes memory call_ =
+            abi.encodeCall(membership.register, (NEW, 1, 0, KYC_EXPIRES, NEW, NEW));
+        vm.startPrank(registrar);
+        vm.expectRevert();
+        membership.register(NEW, 1, 0, KYC_EXPIRES, NEW, NEW);
+        authority.schedule(address(membership), call_, 0);
+        vm.warp(START + 1 days - 1);
+        vm.expectRevert();
+        authority.execute(address(membership), call_);
+        vm.warp(START + 1 days);
+        authority.execute(address(membership), call_);
+        vm.stopPrank();
+        assertEq(membership.memberOf(NEW), 7, "registered");
     }
 
     function test_RevertWhen_ChangeEventKey() public {
@@ -172,167 +210,5 @@ contract MembershipTest is World {
         membership.member(99);
         vm.expectRevert(abi.encodeWithSelector(IMembership.MemberUnknown.selector, 99));
         membership.payoutOf(99);
-    }
-
-    // ---------------------------------------------------------------- attestor sets
-
-    function test_CreateAttestorSet_StoresItsHash() public {
-        address[] memory list = _newAttestors("other", 3);
-        vm.prank(NEW);
-        uint32 set = membership.createAttestorSet(list, 2);
-        (uint32 version, bytes32 setHash) = membership.attestorSet(set);
-        assertEq(set, attestorSet + 1, "id");
-        assertEq(version, 1, "version");
-        assertEq(setHash, keccak256(abi.encode(uint8(2), list)), "hash");
-        assertEq(membership.attestorSetCount(), 2, "count");
-    }
-
-    function test_RevertWhen_ThresholdIsNoMajority() public {
-        address[] memory list = _newAttestors("other", 4);
-        uint8[4] memory wrong = [0, 1, 2, 5];
-        for (uint256 i = 0; i < wrong.length; ++i) {
-            vm.expectRevert(
-                abi.encodeWithSelector(IMembership.ThresholdInvalid.selector, wrong[i], 4)
-            );
-            membership.createAttestorSet(list, wrong[i]);
-        }
-        membership.createAttestorSet(list, 3);
-        membership.createAttestorSet(list, 4);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.ThresholdInvalid.selector, 0, 0));
-        membership.createAttestorSet(new address[](0), 0);
-    }
-
-    function test_RevertWhen_AttestorsNotSortedOrTooMany() public {
-        address[] memory list = _newAttestors("other", 3);
-        (list[1], list[2]) = (list[2], list[1]);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.AttestorsNotSorted.selector, 2));
-        membership.createAttestorSet(list, 2);
-        list[1] = list[2];
-        vm.expectRevert(abi.encodeWithSelector(IMembership.AttestorsNotSorted.selector, 2));
-        membership.createAttestorSet(list, 2);
-        list[0] = address(0);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.AttestorsNotSorted.selector, 0));
-        membership.createAttestorSet(list, 2);
-        membership.createAttestorSet(_newAttestors("many", 32), 17);
-        address[] memory many = _newAttestors("many", 33);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.AttestorsTooMany.selector, 33, 32));
-        membership.createAttestorSet(many, 17);
-    }
-
-    function test_NameSuccessor_ByQuorumOfCurrentVersion() public {
-        address[] memory next = _newAttestors("next", 3);
-        bytes32 digest = membership.successorDigest(attestorSet, 2, next, 2);
-        Quorum memory quorum = _quorum(digest, 3);
-        vm.prank(NEW);
-        membership.nameSuccessor(attestorSet, next, 2, quorum);
-        (uint32 version, bytes32 setHash) = membership.attestorSet(attestorSet);
-        assertEq(version, 2, "version");
-        assertEq(setHash, keccak256(abi.encode(uint8(2), next)), "hash");
-
-        // A removed attestor's signature is worth nothing, and so is a replay.
-        vm.expectRevert(
-            abi.encodeWithSelector(
-                IMembership.AttestorSetMismatch.selector,
-                attestorSet,
-                setHash,
-                keccak256(abi.encode(THRESHOLD, attestors))
-            )
-        );
-        membership.nameSuccessor(attestorSet, next, 2, quorum);
-    }
-
-    function test_RevertWhen_RegistrarNamesSuccessor() public {
-        address[] memory next = _newAttestors("next", 3);
-        Quorum memory quorum = Quorum(THRESHOLD, attestors, "");
-        vm.expectRevert(abi.encodeWithSelector(IMembership.SignaturesTooFew.selector, 0, 3));
-        membership.nameSuccessor(attestorSet, next, 2, quorum);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.AttestorSetUnknown.selector, 9));
-        membership.nameSuccessor(9, next, 2, quorum);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.ThresholdInvalid.selector, 1, 3));
-        membership.nameSuccessor(attestorSet, next, 1, quorum);
-    }
-
-    // ---------------------------------------------------------------- quorum
-
-    function test_RequireQuorum_AnyMajorityInOrder() public view {
-        membership.requireQuorum(attestorSet, DIGEST, _quorum(DIGEST, 3));
-        membership.requireQuorum(attestorSet, DIGEST, _quorum(DIGEST, 5));
-        membership.requireQuorum(attestorSet, DIGEST, _signedBy(0, 2, 4));
-        membership.requireQuorum(attestorSet, DIGEST, _signedBy(2, 3, 4));
-    }
-
-    function test_RevertWhen_QuorumTooSmallOrMalformed() public {
-        Quorum memory quorum = _quorum(DIGEST, 2);
-        _rejects(quorum, abi.encodeWithSelector(IMembership.SignaturesTooFew.selector, 2, 3));
-        quorum.signatures = abi.encodePacked(_quorum(DIGEST, 3).signatures, uint8(0));
-        _rejects(quorum, abi.encodeWithSelector(IMembership.SignaturesMalformed.selector, 196));
-    }
-
-    function test_RevertWhen_SignersUnsortedRepeatedOrForeign() public {
-        _rejects(_signedBy(1, 0, 2), _notInSet(attestors[0]));
-        _rejects(_signedBy(0, 0, 1), _notInSet(attestors[0]));
-        _rejects(_signedBy(0, 4, 4), _notInSet(attestors[4]));
-        address[] memory others = _newAttestors("other", 1);
-        Quorum memory quorum = _quorum(DIGEST, 3);
-        quorum.signatures = abi.encodePacked(quorum.signatures, _sign(DIGEST, others[0]));
-        _rejects(quorum, _notInSet(others[0]));
-    }
-
-    function test_RevertWhen_SignatureOverOtherDigest() public {
-        Quorum memory quorum = _quorum(keccak256("other"), 3);
-        vm.expectRevert();
-        membership.requireQuorum(attestorSet, DIGEST, quorum);
-    }
-
-    function test_RevertWhen_SignatureHighSOrZero() public {
-        Quorum memory quorum = _quorum(DIGEST, 2);
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keyOf[attestors[2]], DIGEST);
-        bytes32 high = bytes32(
-            0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 - uint256(s)
-        );
-        bytes memory two = quorum.signatures;
-        quorum.signatures = abi.encodePacked(two, r, high, v == 27 ? uint8(28) : uint8(27));
-        _rejects(quorum, abi.encodeWithSelector(ECDSA.ECDSAInvalidSignatureS.selector, high));
-        quorum.signatures = abi.encodePacked(two, new bytes(65));
-        _rejects(quorum, abi.encodeWithSelector(ECDSA.ECDSAInvalidSignature.selector));
-        quorum.signatures = abi.encodePacked(two, r, s, v - 27);
-        _rejects(quorum, abi.encodeWithSelector(ECDSA.ECDSAInvalidSignature.selector));
-    }
-
-    function test_RevertWhen_SetOrThresholdIsNotTheStoredOne() public {
-        Quorum memory quorum = _quorum(DIGEST, 3);
-        quorum.threshold = 1;
-        vm.expectRevert(
-            abi.encodeWithSelector(
-                IMembership.AttestorSetMismatch.selector,
-                attestorSet,
-                keccak256(abi.encode(THRESHOLD, attestors)),
-                keccak256(abi.encode(uint8(1), attestors))
-            )
-        );
-        membership.requireQuorum(attestorSet, DIGEST, quorum);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.AttestorSetUnknown.selector, 0));
-        membership.requireQuorum(0, DIGEST, quorum);
-    }
-
-    function _signedBy(uint256 i, uint256 j, uint256 k) internal view returns (Quorum memory) {
-        return Quorum(
-            THRESHOLD,
-            attestors,
-            abi.encodePacked(
-                _sign(DIGEST, attestors[i]),
-                _sign(DIGEST, attestors[j]),
-                _sign(DIGEST, attestors[k])
-            )
-        );
-    }
-
-    function _notInSet(address signer) internal pure returns (bytes memory) {
-        return abi.encodeWithSelector(IMembership.SignerNotInSet.selector, signer);
-    }
-
-    function _rejects(Quorum memory quorum, bytes memory reason) internal {
-        vm.expectRevert(reason);
-        membership.requireQuorum(attestorSet, DIGEST, quorum);
     }
 }

@@ -38,6 +38,7 @@ contract RefundTest is World {
         escrow.payCut(id, 0);
         escrow.payCut(id, 1);
         assertEq(dollar.balanceOf(address(escrow)), 0, "empty to the unit");
+        escrow.bookPayouts(id);
         assertEq(escrow.liabilities(address(dollar)), 0, "no liabilities");
         assertEq(_refund(), 0, "repeated");
     }

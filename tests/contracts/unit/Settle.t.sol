@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {IAttestorSets} from "adtally/interfaces/IAttestorSets.sol";
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
-import {IMembership} from "adtally/interfaces/IMembership.sol";
+import {IEventLog} from "adtally/interfaces/IEventLog.sol";
 import {Counts, Quorum, Statement, Terms} from "adtally/types/DataTypes.sol";
 import {World} from "../support/World.sol";
 
@@ -52,6 +53,7 @@ contract SettleTest is World {
     function test_Settle_WithoutDisputeWindowIsActiveAtOnce() public {
         Terms memory terms = _terms();
         terms.disputeWindow = 0;
+        terms.objectionBond = 0;
         uint32 other = _open(terms);
         _fund(other, 10_000 * DOLLAR);
         _settle(_statement(other, 1, a, b));
@@ -100,11 +102,11 @@ contract SettleTest is World {
         Statement memory statement = _statement(id, 1, a, b);
         statement.treeSize = 6;
         _settleReverts(
-            statement, abi.encodeWithSelector(ICampaignEscrow.TreeNotAnchored.selector, 6, 5)
+            statement, abi.encodeWithSelector(IEventLog.TreeNotAnchored.selector, 6, 5)
         );
         statement.treeSize = 0;
         _settleReverts(
-            statement, abi.encodeWithSelector(ICampaignEscrow.TreeNotAnchored.selector, 0, 5)
+            statement, abi.encodeWithSelector(IEventLog.TreeNotAnchored.selector, 0, 5)
         );
         statement.treeSize = 6;
         _anchor(9);
@@ -174,7 +176,7 @@ contract SettleTest is World {
     function test_RevertWhen_QuorumIsForAnotherStatement() public {
         Statement memory statement = _statement(id, 1, a, b);
         Quorum memory quorum = _quorum(escrow.statementDigest(statement), 2);
-        vm.expectRevert(abi.encodeWithSelector(IMembership.SignaturesTooFew.selector, 2, 3));
+        vm.expectRevert(abi.encodeWithSelector(IAttestorSets.SignaturesTooFew.selector, 2, 3));
         escrow.settle(statement, quorum);
         quorum = _quorum(escrow.statementDigest(statement), 3);
         statement.linesTotal += 1;
@@ -185,7 +187,7 @@ contract SettleTest is World {
     /// @dev The quorum is the campaign's own set's, not the log's.
     function test_RevertWhen_SignedByAnotherSet() public {
         Terms memory terms = _terms();
-        terms.attestorSet = membership.createAttestorSet(_newAttestors("own", 3), 2);
+        terms.attestorSet = eventLog.createAttestorSet(_newAttestors("own", 3), 2);
         uint32 other = _open(terms);
         _fund(other, 10_000 * DOLLAR);
         Statement memory statement = _statement(other, 1, a, b);
