@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON_READY := $(VENV)/.ready
 NODE_READY := hardhat-local/node_modules/.ready
+TOOLS := build/contracts/venv
+TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down check format clean
+.PHONY: help demo test up down check format clean contracts mutation
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +37,12 @@ format: $(PYTHON_READY) ## format the Python code
 	$(BIN)/ruff format backend tests scripts
 	$(BIN)/ruff check --fix backend tests scripts
 
+contracts: $(PYTHON_READY) $(NODE_READY) $(TOOLS_READY) ## gas, coverage, invariants, static and symbolic analysis
+	$(BIN)/python -m scripts.contracts report
+
+mutation: $(PYTHON_READY) $(NODE_READY) $(TOOLS_READY) ## do the tests notice changed contracts? takes hours, goes on where it was
+	$(BIN)/python -m scripts.contracts mutation $(if $(MINUTES),--minutes $(MINUTES))
+
 clean: ## remove everything that was built or installed (never var/)
 	rm -rf $(VENV) build hardhat-local/node_modules
 
@@ -47,4 +55,10 @@ $(PYTHON_READY): requirements.lock pyproject.toml
 
 $(NODE_READY): hardhat-local/package-lock.json $(PYTHON_READY)
 	cd hardhat-local && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Slither and halmos want other versions of web3 and eth-abi than adtally.
+$(TOOLS_READY): requirements-contracts.lock $(PYTHON_READY)
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --requirement requirements-contracts.lock
 	@touch $@

@@ -206,12 +206,11 @@ contract OperatorBond is IOperatorBond, ReentrancyGuard {
         bool areTwo = first.index != second.index && EntryBytes.isAccepted(first.entry)
             && EntryBytes.isAccepted(second.entry);
         if (!areTwo) revert NotCountedTwice();
-        (uint32 publisher, bytes16 id) = EntryBytes.eventOf(first.entry);
-        (uint32 otherPublisher, bytes16 otherId) = EntryBytes.eventOf(second.entry);
-        if (publisher != otherPublisher || id != otherId) revert NotCountedTwice();
+        bytes32 key = EntryBytes.eventKey(first.entry);
+        if (key != EntryBytes.eventKey(second.entry)) revert NotCountedTwice();
         _requireLogged(anchored, first);
         _requireIncluded(anchored, second);
-        _punish(Breach.DoubleCount, keccak256(abi.encode(publisher, id)));
+        _punish(Breach.DoubleCount, key);
     }
 
     // ---------------------------------------------------------------- views

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from adtally.errors import AdtallyError, InvariantBroken
+from adtally.types import UINT128_MAX
 
 app = typer.Typer(
     help="Settles advertising money from signed events, an append-only log and an escrow.",
@@ -94,6 +95,13 @@ def deploy(
     confirmations: Annotated[
         int, typer.Option(min=0, help="Blocks until a block is final; 0: at once.")
     ] = 0,
+    bond_token: Annotated[
+        str | None, typer.Option(help="ERC-20 of the operator's bond; default: no bond contract.")
+    ] = None,
+    bond_penalty: Annotated[
+        int | None,
+        typer.Option(min=1, max=UINT128_MAX, help="What a broken promise costs, in base units."),
+    ] = None,
 ) -> None:
     """Put the contracts on a chain and write the deployment file."""
     from adtally.chain.finality import INSTANT, Finality, FinalityKind
@@ -108,6 +116,7 @@ def deploy(
         [command.parse_address(text) for text in attestor],
         threshold,
         finality,
+        command.parse_bond(bond_token, bond_penalty),
     )
     deployed = run(command.deploy_contracts(options))
     command.show_deployment(deployed, data_dir, result_console())

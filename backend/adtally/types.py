@@ -26,7 +26,7 @@ Hash = bytes
 UINT32_MAX = 2**32 - 1
 UINT48_MAX = 2**48 - 1
 UINT64_MAX = 2**64 - 1
-UINT96_MAX = 2**96 - 1
+UINT80_MAX = 2**80 - 1
 UINT128_MAX = 2**128 - 1
 
 
@@ -88,7 +88,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Prices of an order in base units; each fits uint96.
+    """Prices of an order in base units; each fits uint80.
 
     Impressions and viewables are priced per mille (1,000 events), clicks and conversions each.
     """
@@ -112,17 +112,22 @@ class Terms:
     """A campaign's terms as written into the escrow; they never change.
 
     Durations are seconds; ``settle_threshold_base_units`` 0 means no threshold and
-    ``goal_type`` NONE means no count goal.
+    ``goal_type`` NONE means no count goal. ``holdback_basis_points`` (1/10,000) of every line and
+    cut are paid only when the campaign closes. An objection costs ``objection_bond_base_units``
+    unless it leads to a correction.
     """
 
     token: Address
     flight_start_seconds: int
     flight_end_seconds: int
     late_window_seconds: int
+    correction_window_seconds: int
     dispute_window_seconds: int
     grace_seconds: int
     notice_seconds: int
     attestor_set: int
+    holdback_basis_points: int
+    objection_bond_base_units: int
     goal_type: GoalType
     goal_count: int
     settle_threshold_base_units: int
@@ -143,7 +148,8 @@ class Statement:
     """What a campaign owes over the log's first ``tree_size`` entries, cumulative.
 
     ``lines_root`` commits to every line; ``lines_total_base_units`` is the sum of the lines'
-    floored amounts; ``counts`` the sum of the lines' counts.
+    floored amounts; ``counts`` the sum of the lines' counts; ``corrections`` how many corrections
+    in the log these lines contain.
     """
 
     campaign: int
@@ -151,6 +157,7 @@ class Statement:
     tree_size: int
     lines_total_base_units: int
     counts: Counts
+    corrections: int
     lines_root: Hash
     is_final: bool
 

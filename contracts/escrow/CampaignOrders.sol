@@ -2,7 +2,6 @@
 pragma solidity ^0.8.24;
 
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {CampaignStore} from "adtally/escrow/CampaignStore.sol";
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
@@ -56,6 +55,7 @@ abstract contract CampaignOrders is CampaignStore, Pausable {
         _activeCaller(ADVERTISER);
         if (!MEMBERSHIP.isActive(publisher, PUBLISHER)) revert NotPublisher(publisher);
         if (cap == 0) revert AmountZero();
+        if (cap > type(uint88).max) revert CapTooLarge(cap, type(uint88).max);
         StoredOrder storage offered = _orders[id][publisher];
         if (offered.isAccepted) revert OrderAlreadyAccepted(id, publisher);
 
@@ -64,7 +64,7 @@ abstract contract CampaignOrders is CampaignStore, Pausable {
         offered.perMilleViewables = rates.perMilleViewables;
         offered.perClick = rates.perClick;
         offered.perConversion = rates.perConversion;
-        offered.cap = SafeCast.toUint88(cap);
+        offered.cap = uint88(cap);
         emit OrderOffered(id, publisher, rates, cap);
     }
 

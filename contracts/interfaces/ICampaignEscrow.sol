@@ -112,6 +112,7 @@ interface ICampaignEscrow {
     error NotPublisher(uint32 publisher);
     error CampaignIdZero();
     error TermsInvalid(string reason);
+    error CapTooLarge(uint128 cap, uint128 maximum);
     error OrderNotOffered(uint32 campaign, uint32 publisher);
     error OrderAlreadyAccepted(uint32 campaign, uint32 publisher);
     error OrderNotAccepted(uint32 campaign, uint32 publisher);
@@ -165,7 +166,8 @@ interface ICampaignEscrow {
 
     /// @notice Offer an order, or replace an offer not yet accepted. One order per campaign and
     /// publisher.
-    /// @param cap Most that the line can ever reach, in base units.
+    /// @param cap Most that the line can ever reach, in base units; at most 2^88 - 1 (309 million
+    /// tokens of 18 decimals).
     function offerOrder(uint32 campaign, uint32 publisher, Rates calldata rates, uint128 cap)
         external;
 
@@ -196,7 +198,8 @@ interface ICampaignEscrow {
     function releaseObjectionBond(uint32 campaign) external returns (address to);
 
     /// @notice Pay a publisher what its line in the active statement, less the holdback until the
-    /// campaign closes, is over what it was paid. Anyone may; the money goes to the publisher's payout address. Paying nothing is no error.
+    /// campaign closes, is over what it was paid. Anyone may; what a correction takes back below
+    /// that is kept (honest attestors correct no line by more than its holdback); the money goes to the publisher's payout address. Paying nothing is no error.
     function claim(ClaimLine calldata line) external returns (uint128 amount);
 
     /// @notice Claim many lines; a line that fails is skipped with ClaimSkipped.

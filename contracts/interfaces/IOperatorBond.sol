@@ -103,7 +103,7 @@ interface IOperatorBond {
     /// @dev Once per head: an outage is one breach, however many receipts it leaves waiting.
     function proveLate(Receipt calldata receipt, bytes calldata signature) external;
 
-    /// @notice Prove that one event id of one publisher was accepted at two indices.
+    /// @notice Prove that one event (type, publisher, event id) was accepted at two indices.
     function proveDoubleCount(
         Checkpoint calldata anchored,
         ProvenEntry calldata first,
@@ -124,7 +124,7 @@ interface IOperatorBond {
     function withdrawal() external view returns (uint128 amount, uint64 withdrawableAt);
 
     /// @return Whether this breach was punished: the receipt's digest, or for DoubleCount
-    /// keccak256(abi.encode(publisher, event id)), or for Late keccak256(abi.encode("late",
+    /// keccak256(abi.encode(type, publisher, event id)), or for Late keccak256(abi.encode("late",
     /// head size)).
     function isPunished(bytes32 id) external view returns (bool);
 

@@ -38,9 +38,10 @@ library EntryBytes {
         return entry.length == RECORD_SIZE && entry[0] == RECORD_KIND && entry[3] == ACCEPTED;
     }
 
-    /// @return publisher Member that is paid for the record.
-    /// @return id Event id.
-    function eventOf(bytes calldata record) internal pure returns (uint32 publisher, bytes16 id) {
-        return (uint32(bytes4(record[8:12])), bytes16(record[20:36]));
+    /// @return What names the event that `record` is: type, publisher and event id, hashed.
+    function eventKey(bytes calldata record) internal pure returns (bytes32) {
+        return keccak256(
+            abi.encode(uint8(record[1]), uint32(bytes4(record[8:12])), bytes16(record[20:36]))
+        );
     }
 }

@@ -72,7 +72,7 @@ def batch_vectors() -> dict[str, Any]:
         "ndjson": "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines),
         "wire": hexed(wire),
         "records": [hexed(record) for record in batch.records],
-        "records_hash": hexed(batch.records_hash),
+        "records_root": hexed(batch.records_root),
         "digest": hexed(batch.digest(LOG_DOMAIN)),
         "rejected_wire": refused(
             {

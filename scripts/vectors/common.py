@@ -6,17 +6,15 @@ import hashlib
 from typing import Any
 
 from adtally.events import eip712
-from adtally.log.merkle import leaf_hash
+from adtally.rfc9162 import leaf_hash
 from adtally.types import LogIdentity
 
 CHAIN_ID = 31_337
 EVENT_LOG = bytes.fromhex("11" * 20)
 ESCROW = bytes.fromhex("22" * 20)
-MEMBERSHIP = bytes.fromhex("33" * 20)
 IDENTITY = LogIdentity(CHAIN_ID, EVENT_LOG)
 LOG_DOMAIN = eip712.log_domain(IDENTITY)
 ESCROW_DOMAIN = eip712.escrow_domain(CHAIN_ID, ESCROW)
-MEMBERSHIP_DOMAIN = eip712.membership_domain(CHAIN_ID, MEMBERSHIP)
 
 # 2026-11-02 12:00:00 UTC.
 NOON_MS = 1_793_620_800_000

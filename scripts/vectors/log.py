@@ -9,7 +9,8 @@ from adtally.events.record import set_verdict
 from adtally.events.verdict import Verdict
 from adtally.log.bundle import encode_bundle
 from adtally.log.checkpoint import NoteSigner, sign_checkpoint
-from adtally.log.merkle import MerkleTree, leaf_hash
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hash
 from adtally.types import Checkpoint
 from vectors.batches import sample_batch
 from vectors.common import CHAIN_ID, EVENT_LOG, NOON_MS, hexed, plain, seed

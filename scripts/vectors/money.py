@@ -10,9 +10,10 @@ from adtally.settlement.rates import (
     counts_amount_milli,
     cut_amount_base_units,
     line_amount_base_units,
+    released_base_units,
     reserve_base_units,
 )
-from adtally.types import UINT64_MAX, UINT96_MAX, UINT128_MAX, Counts, Cut, Line, Rates, Statement
+from adtally.types import UINT64_MAX, UINT80_MAX, UINT128_MAX, Counts, Cut, Line, Rates, Statement
 from vectors.common import ESCROW_DOMAIN, hexed, plain
 
 _USD6 = Rates(2_500_000, 4_000_000, 250_000, 5_000_000)
@@ -28,7 +29,7 @@ _LINE_CASES = (
     ("eighteen decimals", Rates(10**18), Counts(123_457), UINT128_MAX),
     (
         "largest rate and counts",
-        Rates(UINT96_MAX, UINT96_MAX, UINT96_MAX, UINT96_MAX),
+        Rates(UINT80_MAX, UINT80_MAX, UINT80_MAX, UINT80_MAX),
         Counts(UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX),
         UINT128_MAX,
     ),
@@ -40,6 +41,7 @@ _RESERVE_CASES: tuple[tuple[int, tuple[Cut, ...]], ...] = (
     (9_999, (Cut(9, 1), Cut(8, 1))),
     (12_345_678_901, (Cut(9, 333), Cut(8, 1_500), Cut(7, 1))),
 )
+_RELEASE_CASES = ((0, 1_000), (1, 1), (9_999, 1_000), (12_345_678_901, 333), (7, 0), (7, 5_000))
 
 
 def sample_lines() -> list[Line]:
@@ -63,6 +65,7 @@ def sample_statement() -> Statement:
         tree_size=9,
         lines_total_base_units=sum(line.amount_base_units for line in lines),
         counts=sum((line.counts for line in lines), Counts()),
+        corrections=3,
         lines_root=ClaimTree(ESCROW_DOMAIN, 1, lines).root,
         is_final=False,
     )
@@ -71,6 +74,7 @@ def sample_statement() -> Statement:
 def money_vectors() -> dict[str, Any]:
     return {
         "lines": [_line_case(*case) for case in _LINE_CASES],
+        "releases": [_release_case(amount, holdback) for amount, holdback in _RELEASE_CASES],
         "reserves": [_reserve_case(total, cuts) for total, cuts in _RESERVE_CASES],
         "claim_tree": claim_tree_vectors(),
     }
@@ -95,6 +99,14 @@ def _reserve_case(total: int, cuts: tuple[Cut, ...]) -> dict[str, Any]:
             for cut in cuts
         ],
         "reserve_base_units": str(reserve_base_units(total, cuts)),
+    }
+
+
+def _release_case(amount: int, holdback: int) -> dict[str, Any]:
+    return {
+        "amount_base_units": str(amount),
+        "holdback_basis_points": holdback,
+        "released_base_units": str(released_base_units(amount, holdback)),
     }
 
 

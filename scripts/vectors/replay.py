@@ -33,7 +33,8 @@ from adtally.events.record import (
     new_event_id,
 )
 from adtally.events.signature import address_of, sign
-from adtally.log.merkle import MerkleTree, leaf_hash
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hash
 from adtally.settlement.machine import FactsEntry, LogMachine, batch_entries
 from adtally.types import GoalType, LogIdentity
 from adtally.verification.rule_set import RuleSet
@@ -44,7 +45,8 @@ ESCROW_DOMAIN = escrow_domain(31_337, bytes.fromhex("22" * 20))
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
-# 2026-11-02 12:00:00 UTC: the flight takes two hours from here, its late window one more.
+# 2026-11-02 12:00:00 UTC: the flight takes two hours from here, its late window one more,
+# and its correction window half an hour.
 NOON_MS = 1_793_620_800_000
 NOON = NOON_MS // 1000
 
@@ -53,10 +55,10 @@ ROLES = {OPERATOR: 16, ADVERTISER: 1, PUBLISHER: 2, ORDERLESS: 2, COLLECTOR: 8, 
 FUNDED = 5_800
 
 _TERMS = (
-    "(address,uint64,uint64,uint32,uint32,uint32,uint32,uint32,uint8,uint64,uint128,"
-    "(uint32,uint16)[])"
+    "(address,uint64,uint64,uint32,uint32,uint32,uint32,uint32,uint32,uint16,uint128,uint8,uint64,"
+    "uint128,(uint32,uint16)[])"
 )
-_RATES = "(uint96,uint96,uint96,uint96)"
+_RATES = "(uint80,uint80,uint80,uint80)"
 
 
 def event_key(member: int) -> bytes:
@@ -116,8 +118,8 @@ def opening_facts() -> ChainFacts:
              ("address", key), ("address", address(f"payout {member}"))],
         )  # fmt: skip
     terms = (
-        address("token"), NOON, NOON + 7_200, 3_600, 0, 86_400, 3_600, 1, GoalType.NONE, 0, 0,
-        [(AGENCY, 1_000)],
+        address("token"), NOON, NOON + 7_200, 3_600, 1_800, 0, 86_400, 3_600, 1, 1_000, 0,
+        GoalType.NONE, 0, 0, [(AGENCY, 1_000)],
     )  # fmt: skip
     chain.emit(escrow, "CampaignOpened", [("uint32", 1), ("uint32", ADVERTISER)], [(_TERMS, terms)])
     for publisher, rates, cap in (
@@ -234,6 +236,8 @@ def batches() -> list[tuple[int, int, list[AdEvent]]]:
         (PUBLISHER, NOON_MS + 10 * MINUTE_MS, main_batch()),
         (ORDERLESS, at, [shown("no order", at, ORDERLESS)]),
         (COLLECTOR, at, [shown("by collector", at), shown("small one", at, SMALL)]),
+        # The collector saw what the publisher has sent: an id counts once, whoever reports it.
+        (COLLECTOR, at, [main_batch()[0]]),
         (SMALL, at, [shown("at the cap", at, SMALL), shown("over the cap", at, SMALL)]),
         (PUBLISHER, at, [shown("still affordable", at)]),
         # The parent is refused before the budget is asked.
@@ -290,7 +294,7 @@ def replay_vectors() -> dict[str, Any]:
     writer.take(batches())
     writer.enter([order_end_facts()])
     writer.take(late_batches())
-    writer.enter([TimeFacts(NOON_MS + 3 * HOUR_MS + MINUTE_MS)])
+    writer.enter([TimeFacts(NOON_MS + 3 * HOUR_MS + 30 * MINUTE_MS)])
     statement, lines = writer.machine.statement(1, 1, is_final=True)
     tree = MerkleTree()
     tree.append([leaf_hash(entry) for entry in writer.entries])
@@ -314,6 +318,7 @@ def replay_vectors() -> dict[str, Any]:
             "tree_size": statement.tree_size,
             "lines_total_base_units": str(statement.lines_total_base_units),
             "counts": asdict(statement.counts),
+            "corrections": statement.corrections,
             "lines_root": "0x" + statement.lines_root.hex(),
             "is_final": statement.is_final,
             "digest": "0x" + statement_digest(ESCROW_DOMAIN, statement).hex(),

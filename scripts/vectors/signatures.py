@@ -19,8 +19,6 @@ from vectors.common import (
     ESCROW_DOMAIN,
     EVENT_LOG,
     LOG_DOMAIN,
-    MEMBERSHIP,
-    MEMBERSHIP_DOMAIN,
     NOON_MS,
     PUBLISHER_KEY,
     hexed,
@@ -74,7 +72,7 @@ def sample_receipt() -> eip712.Receipt:
     return eip712.Receipt(
         member=3,
         sequence=1,
-        records_hash=batch.records_hash,
+        records_root=batch.records_root,
         first_index=5,
         count=3,
         tree_size=9,
@@ -88,10 +86,9 @@ def signature_vectors() -> dict[str, Any]:
     declared = declarations()["creative"]
     checkpoint = Checkpoint(9, log_tree().root(9))
     attestors = [address_of(key) for key in ATTESTOR_KEYS]
-    log, escrow, membership = (
+    log, escrow = (
         domain_json(eip712.LOG_DOMAIN_NAME, EVENT_LOG),
         domain_json(eip712.ESCROW_DOMAIN_NAME, ESCROW),
-        domain_json(eip712.MEMBERSHIP_DOMAIN_NAME, MEMBERSHIP),
     )
     counts = statement.counts
     attestors_hash = keccak(
@@ -99,7 +96,7 @@ def signature_vectors() -> dict[str, Any]:
     )
     rows: list[tuple[str, dict[str, Any], bytes, Sequence[Any], bytes, list[bytes]]] = [
         (eip712.EVENT_BATCH_TYPE, log, LOG_DOMAIN,
-         [batch.signer, 3, 1, 3, batch.records_hash], batch.digest(LOG_DOMAIN), [PUBLISHER_KEY]),
+         [batch.signer, 3, 1, 3, batch.records_root], batch.digest(LOG_DOMAIN), [PUBLISHER_KEY]),
         (eip712.RECEIPT_TYPE, log, LOG_DOMAIN, list(asdict(receipt).values()),
          eip712.receipt_digest(LOG_DOMAIN, receipt), [RECEIPT_KEY]),
         (eip712.DECLARATION_TYPE, log, LOG_DOMAIN,
@@ -109,10 +106,10 @@ def signature_vectors() -> dict[str, Any]:
          eip712.checkpoint_digest(LOG_DOMAIN, checkpoint), ATTESTOR_KEYS[:2]),
         (eip712.STATEMENT_TYPE, escrow, ESCROW_DOMAIN,
          [1, 2, 9, statement.lines_total_base_units, counts.impressions, counts.viewables,
-          counts.clicks, counts.conversions, statement.lines_root, False],
+          counts.clicks, counts.conversions, statement.corrections, statement.lines_root, False],
          eip712.statement_digest(ESCROW_DOMAIN, statement), ATTESTOR_KEYS[:2]),
-        (eip712.SUCCESSOR_TYPE, membership, MEMBERSHIP_DOMAIN, [1, 2, 2, attestors_hash],
-         eip712.successor_digest(MEMBERSHIP_DOMAIN, 1, 2, 2, attestors), ATTESTOR_KEYS[:2]),
+        (eip712.SUCCESSOR_TYPE, log, LOG_DOMAIN, [1, 2, 2, attestors_hash],
+         eip712.successor_digest(LOG_DOMAIN, 1, 2, 2, attestors), ATTESTOR_KEYS[:2]),
     ]  # fmt: skip
     return {
         "attestors": [hexed(each) for each in attestors],

@@ -17,9 +17,10 @@ import pytest
 
 from adtally.errors import StorageCorrupt, StorageFailed
 from adtally.log.files import OsFiles
-from adtally.log.merkle import EMPTY_ROOT, MerkleTree, leaf_hash, leaf_hashes, node_hash
+from adtally.log.merkle import MerkleTree
 from adtally.log.segment import encode_frame
 from adtally.log.store import LogStore
+from adtally.rfc9162 import EMPTY_ROOT, leaf_hash, leaf_hashes, node_hash
 
 SEGMENT = 2048
 

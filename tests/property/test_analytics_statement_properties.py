@@ -57,10 +57,13 @@ def make_facts(orders: dict[int, OrderFacts], funded: int) -> FactState:
         flight_start_seconds=START_MS // 1000,
         flight_end_seconds=(START_MS + DAY_MS) // 1000,
         late_window_seconds=7_200,
+        correction_window_seconds=60,
         dispute_window_seconds=0,
         grace_seconds=0,
         notice_seconds=0,
         attestor_set=1,
+        holdback_basis_points=0,
+        objection_bond_base_units=0,
         goal_type=GoalType.NONE,
         goal_count=0,
         settle_threshold_base_units=0,
@@ -116,7 +119,13 @@ def log_traffic(
             if step.number % 8 == 0:
                 lines = accruals.lines(CAMPAIGN)
                 statement = build_statement(
-                    bytes(32), CAMPAIGN, len(drafts) + 1, store.size, lines, is_final=False
+                    bytes(32),
+                    CAMPAIGN,
+                    len(drafts) + 1,
+                    store.size,
+                    lines,
+                    corrections=0,
+                    is_final=False,
                 )
                 drafts.append((statement, lines, dict(verdicts)))
     return drafts

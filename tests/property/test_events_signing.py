@@ -121,6 +121,7 @@ def test_checkpoint_digest__random_values__equals_eth_account(
         uint64s,
         st.integers(0, UINT128_MAX),
         st.builds(Counts, uint64s, uint64s, uint64s, uint64s),
+        uint64s,
         hashes,
         st.booleans(),
     ),
@@ -133,7 +134,7 @@ def test_statement_digest__random_values__equals_eth_account(
         eip712.STATEMENT_TYPE, eip712.ESCROW_DOMAIN_NAME, chain_id, escrow,
         statement.campaign, statement.sequence, statement.tree_size,
         statement.lines_total_base_units, counts.impressions, counts.viewables, counts.clicks,
-        counts.conversions, statement.lines_root, statement.is_final,
+        counts.conversions, statement.corrections, statement.lines_root, statement.is_final,
     )  # fmt: skip
     domain = eip712.escrow_domain(chain_id, escrow)
     assert eip712.statement_digest(domain, statement) == expected
@@ -141,15 +142,15 @@ def test_statement_digest__random_values__equals_eth_account(
 
 @given(chain_ids, addresses, uint32s, uint32s, uint8s, st.lists(addresses, max_size=5))
 def test_successor_digest__random_values__equals_eth_account(
-    chain_id: int, membership: bytes, set_id: int, version: int, k: int, attestors: list[bytes]
+    chain_id: int, log: bytes, set_id: int, version: int, k: int, attestors: list[bytes]
 ) -> None:
     words = [32, len(attestors), *(int.from_bytes(each, "big") for each in attestors)]
     attestors_hash = keccak(b"".join(word.to_bytes(32, "big") for word in words))
     expected = reference(
-        eip712.SUCCESSOR_TYPE, eip712.MEMBERSHIP_DOMAIN_NAME, chain_id, membership,
+        eip712.SUCCESSOR_TYPE, eip712.LOG_DOMAIN_NAME, chain_id, log,
         set_id, version, k, attestors_hash,
     )  # fmt: skip
-    domain = eip712.membership_domain(chain_id, membership)
+    domain = eip712.log_domain(LogIdentity(chain_id, log))
     assert eip712.successor_digest(domain, set_id, version, k, attestors) == expected
 
 

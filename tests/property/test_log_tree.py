@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from adtally.errors import InvalidInput, StorageCorrupt
 from adtally.log.bundle import count_entries, decode_bundle, encode_bundle, slice_bundle
 from adtally.log.checkpoint import NoteVerifier, SignedNote, parse_checkpoint
-from adtally.log.merkle import EMPTY_ROOT, MerkleTree, leaf_hash, node_hash
+from adtally.log.merkle import MerkleTree
 from adtally.log.proof import verify_consistency, verify_inclusion
 from adtally.log.segment import Position, read_frame, scan_segment
+from adtally.rfc9162 import EMPTY_ROOT, leaf_hash, node_hash, tree_root
 
 entries = st.lists(st.binary(min_size=1, max_size=40), max_size=120)
 
@@ -44,6 +45,11 @@ def test_merkle__grown_in_any_chunks__equals_the_naive_tree(
         old, new = naive_root(leaves[:first]), naive_root(leaves[:second])
         verify_consistency(first, second, old, new, tree.consistency_proof(first, second))
         verify_inclusion(leaves[index], index, second, tree.inclusion_proof(index, second), new)
+
+
+@given(entries=entries)
+def test_tree_root__any_entries__equals_the_naive_tree(entries: list[bytes]) -> None:
+    assert tree_root(entries) == naive_root([leaf_hash(entry) for entry in entries])
 
 
 @given(entries=entries, cut=st.tuples(st.integers(0, 120), st.integers(0, 120)))

@@ -15,27 +15,29 @@ from eth_abi import encode
 from adtally.audit.audit import run_audit
 from adtally.audit.chain_events import AUDITED_EVENTS, Contract
 from adtally.audit.deployment import AuditDeployment
+from adtally.audit.objections_check import BURN
 from adtally.audit.report import AuditReport
 from adtally.errors import NotFound
 from adtally.events.facts import ChainFacts, ContractCode, TimeFacts
 from adtally.events.record import EventType
 from adtally.log.checkpoint import NoteSigner, sign_checkpoint
-from adtally.log.merkle import MerkleTree, leaf_hashes
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hashes
 from adtally.settlement.claim_tree import ClaimTree
 from adtally.settlement.machine import LogMachine, batch_entries
-from adtally.settlement.rates import cut_amount_base_units
+from adtally.settlement.rates import cut_amount_base_units, released_base_units
 from adtally.types import Address, BlockStamp, ChainLog, Checkpoint, Cut, Line, Statement
 from support.world import (
     ALICE,
     BOB,
+    BOND,
     CAMPAIGN,
     CHAIN_ID,
     ESCROW,
     ESCROW_DOMAIN,
     EVENT_LOG,
-    FLIGHT_END,
+    FINAL_FROM,
     FLIGHT_START,
-    LATE_WINDOW,
     TOKEN,
     World,
 )
@@ -51,7 +53,6 @@ ADDRESSES = {
     Contract.EVENT_LOG: EVENT_LOG,
     Contract.CAMPAIGN_ESCROW: ESCROW,
 }
-CLOSES_AT = FLIGHT_END + LATE_WINDOW
 
 
 def payout_of(member: int) -> Address:
@@ -174,6 +175,7 @@ class Scene:
     stated: list[tuple[Statement, list[Line]]]
     anchors: dict[int, int]
     """Block -> anchored tree size."""
+    dispute_window: int = 0
 
     async def audit(self) -> AuditReport:
         return await run_audit(self.log, self.chain, deployment())
@@ -202,11 +204,13 @@ class Scene:
             statement.tree_size,
             statement.lines_total_base_units,
             (counts.impressions, counts.viewables, counts.clicks, counts.conversions),
+            statement.corrections,
             statement.lines_root,
             statement.is_final,
         )
         keys = [statement.campaign, statement.sequence]
-        self.chain.emit(block, "StatementSubmitted", keys, [raw, self.chain.time(block)])
+        activates_at = self.chain.time(block) + self.dispute_window
+        self.chain.emit(block, "StatementSubmitted", keys, [raw, activates_at])
 
     def publish(self, statement: Statement, lines: list[Line]) -> None:
         tree = ClaimTree(ESCROW_DOMAIN, statement.campaign, lines)
@@ -231,17 +235,11 @@ class Scene:
         self, block: int, line: Line, before: int, *, more: int = 0, to: Address | None = None
     ) -> None:
         paid = line.amount_base_units + more
-        counts = line.counts
         self.chain.emit(
             block,
             "Claimed",
             [CAMPAIGN, line.publisher],
-            [
-                to or payout_of(line.publisher),
-                paid - before,
-                paid,
-                (counts.impressions, counts.viewables, counts.clicks, counts.conversions),
-            ],
+            [to or payout_of(line.publisher), paid - before, paid],
         )
 
     def pay_cut(self, block: int, member: int, total: int, before: int) -> None:
@@ -250,12 +248,15 @@ class Scene:
 
 
 class _Builder:
-    def __init__(self, cuts: tuple[Cut, ...] | None) -> None:
-        self.world = World() if cuts is None else World(cuts=cuts)
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.paid: dict[int, int] = {}
+        self.cuts_paid = [0] * len(world.cuts)
         self.machine: LogMachine = self.world.machine()
         self.scene = Scene(
             PaperLog([each.to_entry() for each in self.world.facts()]), PaperChain(), [], {}
         )
+        self.scene.dispute_window = world.dispute_window
         first_facts = ChainFacts.from_entry(self.scene.log.served[1])
         for log in first_facts.logs:
             address = MEMBERSHIP if log.contract is ContractCode.MEMBERSHIP else ESCROW
@@ -284,45 +285,81 @@ class _Builder:
         self.machine.apply_facts(entry)
         self.scene.log.served.append(entry.to_entry())
 
-    def settle(self, block: int, *, is_final: bool) -> None:
-        """Anchor, state and pay in four blocks from ``block`` on."""
-        scene = self.scene
-        size = self.machine.size
-        scene.anchors[block] = size
-        sequence = len(scene.stated) + 1
-        scene.chain.emit(block, "Anchored", [size], [scene.root(size), sequence])
+    def anchor(self, block: int) -> None:
+        """Anchor all entries there are."""
+        size, number = self.machine.size, len(self.scene.anchors) + 1
+        self.scene.anchors[block] = size
+        self.scene.chain.emit(block, "Anchored", [size], [self.scene.root(size), number])
+
+    def state(self, block: int, *, is_final: bool) -> None:
+        """Submit and publish the next statement."""
+        sequence = len(self.scene.stated) + 1
         statement, lines = self.machine.statement(CAMPAIGN, sequence, is_final=is_final)
-        before = (
-            {line.publisher: line.amount_base_units for line in scene.stated[-1][1]}
-            if (scene.stated)
-            else {}
-        )
-        total_before = scene.stated[-1][0].lines_total_base_units if scene.stated else 0
-        scene.stated.append((statement, lines))
-        scene.submit(block + 1, statement)
-        scene.publish(statement, lines)
+        self.scene.stated.append((statement, lines))
+        self.scene.submit(block, statement)
+        self.scene.publish(statement, lines)
+
+    def pay(self, block: int, holdback: int = 0) -> None:
+        """Pay all lines of the newest statement in this block, and all cuts in the next one."""
+        statement, lines = self.scene.stated[-1]
         for line in lines:
-            scene.claim(block + 2, line, before.get(line.publisher, 0))
-        for cut in self.world.cuts:
-            total = cut_amount_base_units(statement.lines_total_base_units, cut)
-            paid = cut_amount_base_units(total_before, cut)
-            scene.pay_cut(block + 3, cut.member, total, paid)
+            released = released_base_units(line.amount_base_units, holdback)
+            held = released - line.amount_base_units
+            self.scene.claim(block, line, self.paid.get(line.publisher, 0), more=held)
+            self.paid[line.publisher] = released
+        total = released_base_units(statement.lines_total_base_units, holdback)
+        for at, cut in enumerate(self.world.cuts):
+            amount = cut_amount_base_units(total, cut)
+            self.scene.pay_cut(block + 1, cut.member, amount, self.cuts_paid[at])
+            self.cuts_paid[at] = amount
+
+    def refund(self, block: int) -> None:
+        """Pay back what is not reserved."""
+        reserved = self.scene.stated[-1][0].lines_total_base_units
+        cuts = sum(cut_amount_base_units(reserved, cut) for cut in self.world.cuts)
+        rest = self.world.funding - reserved - cuts
+        self.scene.chain.emit(block, "Refunded", [CAMPAIGN], [payout_of(2), rest, rest])
 
 
 def honest_scene(cuts: tuple[Cut, ...] | None = None) -> Scene:
     """Two statements, the second final; everything paid, the rest refunded."""
-    builder = _Builder(cuts)
+    builder = _Builder(World() if cuts is None else World(cuts=cuts))
     scene, world = builder.scene, builder.world
     builder.traffic(ALICE, 5)
     builder.traffic(BOB, 3)
-    builder.settle(53, is_final=False)
+    builder.anchor(53)
+    builder.state(54, is_final=False)
+    builder.pay(55)
     builder.facts(ChainFacts(world.now_ms, 41, 60, block_hash(60), scene.chain.time(60), ()))
     builder.traffic(ALICE, 4)
-    builder.facts(TimeFacts((CLOSES_AT + 1) * 1000))
-    builder.settle(80, is_final=True)
-    reserved = scene.stated[-1][0].lines_total_base_units
-    cuts = sum(cut_amount_base_units(reserved, cut) for cut in world.cuts)
-    rest = world.funding - reserved - cuts
-    scene.chain.emit(85, "Refunded", [CAMPAIGN], [payout_of(2), rest, rest])
+    builder.facts(TimeFacts((FINAL_FROM + 1) * 1000))
+    builder.anchor(80)
+    builder.state(81, is_final=True)
+    builder.pay(82)
+    builder.refund(85)
+    scene.sign()
+    return scene
+
+
+def objected_scene() -> Scene:
+    """A dispute window of an hour and a holdback of 10 %: the final statement (block 75) is
+    objected to (block 75) in vain (block 78), everything is paid, the rest refunded.
+    """
+    builder = _Builder(World(dispute_window=3_600, holdback=1_000))
+    scene, chain = builder.scene, builder.scene.chain
+    builder.traffic(ALICE, 5)
+    builder.traffic(BOB, 3)
+    builder.anchor(53)
+    builder.state(54, is_final=False)
+    builder.pay(55, holdback=1_000)
+    builder.facts(TimeFacts((FINAL_FROM + 1) * 1000))
+    builder.anchor(74)
+    builder.state(75, is_final=True)
+    chain.emit(75, "ObjectionRaised", [CAMPAIGN, 2], [BOND, chain.time(75) + 2 * 3_600, "too many"])
+    chain.emit(78, "ObjectionDecided", [CAMPAIGN, 2], [False])
+    builder.state(78, is_final=True)
+    builder.pay(79)
+    chain.emit(81, "ObjectionBondReleased", [CAMPAIGN], [BURN, BOND])
+    builder.refund(82)
     scene.sign()
     return scene

@@ -20,7 +20,8 @@ from adtally.chain.finality import INSTANT, Finality
 from adtally.chain.wallet import Wallet
 from adtally.events.eip712 import checkpoint_digest, escrow_domain, log_domain, statement_digest
 from adtally.events.signature import sign
-from adtally.log.merkle import MerkleTree, leaf_hash
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hash
 from adtally.types import Checkpoint, Hash, Statement
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]

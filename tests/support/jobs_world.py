@@ -7,11 +7,14 @@ sign. The service can be dropped at any moment and opened again on what it left 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from eth_utils import keccak
 
+from adtally.audit.audit import run_audit
+from adtally.audit.deployment import AuditDeployment
+from adtally.audit.report import AuditReport
 from adtally.chain.accounts import local_account
 from adtally.chain.compile import compile_contracts
 from adtally.chain.connection import Chain
@@ -25,6 +28,7 @@ from adtally.chain.effects import standard_effects
 from adtally.chain.outbox import Outbox
 from adtally.chain.wallet import Wallet
 from adtally.chain.watcher import Watcher
+from adtally.client.escrow_member import EscrowMember
 from adtally.errors import InvariantBroken
 from adtally.events.batch import sign_batch
 from adtally.events.eip712 import declaration_digest, log_domain
@@ -39,7 +43,9 @@ from adtally.jobs.context import JobContext
 from adtally.jobs.decisions import AnchorPolicy
 from adtally.jobs.requests import RequestBook
 from adtally.jobs.runner import JobRunner, standard_jobs
+from adtally.log.checkpoint import NoteSigner, sign_checkpoint
 from adtally.log.store import LogStore
+from adtally.settlement.claim_tree import ClaimTree
 from adtally.settlement.machine import LogMachine
 from adtally.storage.database import Database
 from adtally.storage.migrations import upgrade
@@ -55,6 +61,7 @@ CAMPAIGN, PLACEMENT, CREATIVE = 1, 7, 9
 RATES = Rates(2_000_000, 500_000, 250_000, 5_000_000)
 CAP = 10**12
 FUNDING = 10**9
+BOND = 3 * 10**6
 RECEIPT_KEY = keccak(b"receipt key")
 ATTESTOR_KEYS = [keccak(b"attestor %d" % number) for number in range(3)]
 _ROLES = {
@@ -114,6 +121,8 @@ class JobsWorld:
         threshold: int = 0,
         goal: tuple[GoalType, int] = (GoalType.NONE, 0),
         dispute_window_seconds: int = 0,
+        correction_window_seconds: int = 1_800,
+        holdback_basis_points: int = 0,
         funding: int = FUNDING,
     ) -> JobsWorld:
         """Deploy fresh contracts, open and fund the campaign, accept both orders."""
@@ -132,10 +141,13 @@ class JobsWorld:
             flight_start_seconds=start,
             flight_end_seconds=start + 86_400,
             late_window_seconds=3_600,
+            correction_window_seconds=correction_window_seconds,
             dispute_window_seconds=dispute_window_seconds,
-            grace_seconds=7_200,
+            grace_seconds=86_400 + 3 * dispute_window_seconds,
             notice_seconds=3_600,
             attestor_set=deployment.attestor_set,
+            holdback_basis_points=holdback_basis_points,
+            objection_bond_base_units=BOND if dispute_window_seconds else 0,
             goal_type=goal[0],
             goal_count=goal[1],
             settle_threshold_base_units=threshold,
@@ -161,6 +173,11 @@ class JobsWorld:
 
     def wallet(self, member: int) -> Wallet:
         return Wallet(self.chain, local_account(member).private_key)
+
+    def member(self, member: int) -> EscrowMember:
+        """The member's account facing the escrow."""
+        key = local_account(member).private_key
+        return EscrowMember(self.chain, self.escrow.address, key)
 
     async def _register(self) -> None:
         people = Membership(self.chain, self.deployment.membership.address)
@@ -209,8 +226,12 @@ class JobsWorld:
         await self.move_to(self.clock.at_ms + seconds * 1000)
 
     async def end_flight(self) -> None:
-        """To the first moment in which the campaign is over for good."""
-        end = self.terms.flight_end_seconds + self.terms.late_window_seconds
+        """To the first moment in which a statement of the campaign may be final."""
+        end = (
+            self.terms.flight_end_seconds
+            + self.terms.late_window_seconds
+            + self.terms.correction_window_seconds
+        )
         await self.move_to(end * 1000)
 
     # The service -------------------------------------------------------------------------------
@@ -417,6 +438,44 @@ class JobsWorld:
         async with self.context.database.session() as session:
             return await outbox.list_transactions(session)
 
+    async def audit(self) -> AuditReport:
+        """What an auditor finds in the log as it is now."""
+        signer = NoteSigner(self.deployment.log_origin, RECEIPT_KEY)
+        document = self.deployment.to_json() | {"note_verifier": str(signer.verifier)}
+        log = _OpenLog(self, signer)
+        return await run_audit(log, self.chain, AuditDeployment.from_json(document))
+
     async def received(self, member: int) -> int:
         """What has arrived at the member's payout address."""
         return await self.token.balance_of(self.payout(member))
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenLog:
+    """The running service's log as its public endpoints would serve it."""
+
+    world: JobsWorld
+    signer: NoteSigner
+
+    async def checkpoint_note(self) -> bytes:
+        return sign_checkpoint(self.signer, self.world.context.sequencer.checkpoint())
+
+    async def entries(self, start: int, end: int) -> list[bytes]:
+        store = self.world.context.sequencer.store
+        return [store.entry(index) for index in range(start, end)]
+
+    async def statement(self, campaign: int, sequence: int) -> object:
+        async with self.world.context.database.session() as session:
+            lines = await statements.list_lines(session, campaign, sequence)
+        tree = ClaimTree(self.world.deployment.escrow_domain, campaign, lines)
+        return {
+            "lines": [
+                {
+                    "publisher": line.publisher,
+                    "counts": asdict(line.counts),
+                    "amount_base_units": str(line.amount_base_units),
+                    "proof": ["0x" + node.hex() for node in tree.proof(line.publisher)],
+                }
+                for line in lines
+            ]
+        }

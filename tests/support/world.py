@@ -36,6 +36,10 @@ ESCROW_DOMAIN = escrow_domain(CHAIN_ID, ESCROW)
 FLIGHT_START = 1_700_000_000
 FLIGHT_END = FLIGHT_START + 86_400
 LATE_WINDOW = 3_600
+CORRECTION_WINDOW = 1_800
+FINAL_FROM = FLIGHT_END + LATE_WINDOW + CORRECTION_WINDOW
+GRACE = 10 * 86_400
+BOND = 3_000_000
 NOON_MS = (FLIGHT_START + 43_200) * 1000
 KYC_EXPIRES = FLIGHT_START + 10 * 86_400
 
@@ -79,6 +83,8 @@ class World:
     cuts: tuple[Cut, ...] = (Cut(AGENCY, 500), Cut(OPERATOR, 250))
     goal: tuple[int, int] = (0, 0)
     threshold: int = 0
+    holdback: int = 0
+    dispute_window: int = 0
     now_ms: int = NOON_MS
     next_id: int = 0
     sequences: dict[int, int] = field(default_factory=dict)
@@ -118,7 +124,8 @@ class World:
         ]
         cuts = [(cut.member, cut.basis_points) for cut in self.cuts]
         terms = (
-            TOKEN, FLIGHT_START, FLIGHT_END, LATE_WINDOW, 0, 7_200, 3_600, 1, *self.goal,
+            TOKEN, FLIGHT_START, FLIGHT_END, LATE_WINDOW, CORRECTION_WINDOW, self.dispute_window,
+            GRACE, 3_600, 1, self.holdback, BOND if self.dispute_window else 0, *self.goal,
             self.threshold, cuts,
         )  # fmt: skip
         logs.append(encoded_log("CampaignOpened", [CAMPAIGN, ADVERTISER], [terms], 10, 0))

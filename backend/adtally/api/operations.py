@@ -47,7 +47,7 @@ class AnchorOut(BaseModel):
 class PaymentOut(BaseModel):
     """Money that left the escrow, in a final block."""
 
-    kind: str = Field(description="claim, cut or refund")
+    kind: str = Field(description="claim, cut, refund or bond_released")
     campaign: int
     member: int
     payee: str
@@ -142,7 +142,7 @@ async def get_anchors(service: ServiceDep) -> list[AnchorOut]:
 async def get_payments(
     service: ServiceDep, campaign: Annotated[int | None, Query(ge=1, le=UINT32_MAX)] = None
 ) -> list[PaymentOut]:
-    """Claims, cuts and refunds in chain order, by whomever they were sent."""
+    """Claims, cuts, refunds and released bonds in chain order, by whomever they were sent."""
     async with service.database.session() as session:
         rows = await list_payments(session, campaign)
     return [

@@ -21,7 +21,7 @@ class ReceiptOut(BaseModel):
 
     member: int
     sequence: int
-    records_hash: str
+    records_root: str
     first_index: int = Field(description="leaf index of the envelope; the records follow it")
     count: int
     tree_size: int
@@ -34,7 +34,7 @@ class ReceiptOut(BaseModel):
         return ReceiptOut(
             member=receipt.member,
             sequence=receipt.sequence,
-            records_hash=hex_text(receipt.records_hash),
+            records_root=hex_text(receipt.records_root),
             first_index=receipt.first_index,
             count=receipt.count,
             tree_size=receipt.tree_size,
@@ -124,10 +124,13 @@ class TermsOut(BaseModel):
     flight_start_seconds: int
     flight_end_seconds: int
     late_window_seconds: int
+    correction_window_seconds: int
     dispute_window_seconds: int
     grace_seconds: int
     notice_seconds: int
     attestor_set: int
+    holdback_basis_points: int
+    objection_bond_base_units: str
     goal_type: str
     goal_count: int
     settle_threshold_base_units: str
@@ -140,10 +143,13 @@ class TermsOut(BaseModel):
             flight_start_seconds=terms.flight_start_seconds,
             flight_end_seconds=terms.flight_end_seconds,
             late_window_seconds=terms.late_window_seconds,
+            correction_window_seconds=terms.correction_window_seconds,
             dispute_window_seconds=terms.dispute_window_seconds,
             grace_seconds=terms.grace_seconds,
             notice_seconds=terms.notice_seconds,
             attestor_set=terms.attestor_set,
+            holdback_basis_points=terms.holdback_basis_points,
+            objection_bond_base_units=str(terms.objection_bond_base_units),
             goal_type=terms.goal_type.name.lower(),
             goal_count=terms.goal_count,
             settle_threshold_base_units=str(terms.settle_threshold_base_units),
@@ -177,6 +183,7 @@ class StatementOut(BaseModel):
     tree_size: int
     lines_total_base_units: str
     counts: CountsOut
+    corrections: int = Field(description="corrections in the log that the lines contain")
     lines_root: str
     is_final: bool
 
@@ -188,6 +195,7 @@ class StatementOut(BaseModel):
             tree_size=statement.tree_size,
             lines_total_base_units=str(statement.lines_total_base_units),
             counts=CountsOut.of(statement.counts),
+            corrections=statement.corrections,
             lines_root=hex_text(statement.lines_root),
             is_final=statement.is_final,
         )

@@ -29,6 +29,7 @@ class StatementSummaryOut(StatementOut):
     state: str = Field(description="drafted, or settled once its submission is final on chain")
     transaction_hash: str | None
     activates_at_seconds: int | None
+    is_objected: bool = Field(description="the advertiser has objected; the next one decides")
 
     @staticmethod
     def of_row(row: StatementRow) -> StatementSummaryOut:
@@ -40,6 +41,7 @@ class StatementSummaryOut(StatementOut):
             state="drafted" if settlement is None else "settled",
             transaction_hash=None if settlement is None else hex_text(settlement.transaction_hash),
             activates_at_seconds=None if settlement is None else settlement.activates_at_seconds,
+            is_objected=settlement is not None and settlement.is_objected,
         )
 
 

@@ -21,7 +21,8 @@ from adtally.errors import (
 from adtally.events.eip712 import checkpoint_digest, log_domain, statement_digest
 from adtally.events.facts import CHAIN_FACTS_KIND, ChainFacts, ContractCode
 from adtally.events.signature import sign
-from adtally.log.merkle import MerkleTree, leaf_hash
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hash
 from adtally.settlement.machine import LogMachine
 from adtally.types import Address, BlockStamp, ChainLog, Checkpoint, Hash, LogIdentity, Statement
 from adtally.verification.facts_check import check_chain_facts
@@ -181,7 +182,7 @@ class Attestor:
             raise VerificationFailed(
                 "the statement is final too early",
                 field="is_final",
-                expected="an entry past the campaign's late window before the tree size",
+                expected="an entry past the campaign's correction window before the tree size",
                 found=f"last received at {self._machine.last_received_at_ms} ms",
             )
 

@@ -74,6 +74,7 @@ def _statement(raw: dict[str, Any]) -> Statement:
         tree_size=int(raw["tree_size"]),
         lines_total_base_units=int(raw["lines_total_base_units"]),
         counts=_counts(raw["counts"]),
+        corrections=int(raw["corrections"]),
         lines_root=_hash(raw["lines_root"]),
         is_final=bool(raw["is_final"]),
     )

@@ -6,7 +6,7 @@ Steps:
 2. replay it: every signature, verdict and amount is computed again;
 3. compare the facts in the log with the chain;
 4. recompute every statement on chain at its tree size, and the lines published with it;
-5. check every deposit, claim, cut and refund, and the token balances;
+5. check every deposit, claim, cut, refund and objection, and the token balances;
 6. count what only the chain can vouch for: that a quorum attested each anchor and statement.
 """
 
@@ -16,6 +16,7 @@ from adtally.audit.chain_events import (
     Anchored,
     Claimed,
     CutPaid,
+    ObjectionRaised,
     Refunded,
     StatementSubmitted,
 )
@@ -41,9 +42,10 @@ CHECKS = {
     "statements": "fields of statements on chain equal those recomputed from the log",
     "lines": "published lines equal the recomputed ones and their proofs prove them",
     "funding": "deposits add up to the funded totals",
-    "claims": "claims: line proven, amount, total, counts and payout address",
+    "claims": "claims: line proven, amount, total and payout address",
     "cuts": "cuts: amount, total and payout address",
     "refunds": "refunds: amount, total, address and time",
+    "objections": "objections: bond, activation, decision and where the bond went",
     "balances": "the escrow holds what its campaigns hold, per token",
 }
 
@@ -158,3 +160,4 @@ def _fill_figures(
     figures.claims = kinds.count(Claimed)
     figures.cuts = kinds.count(CutPaid)
     figures.refunds = kinds.count(Refunded)
+    figures.objections = kinds.count(ObjectionRaised)

@@ -55,7 +55,6 @@ class Claimed:
     payout: Address
     amount_base_units: int
     paid_total_base_units: int
-    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,34 @@ class Refunded:
     to: Address
     amount_base_units: int
     refunded_total_base_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectionRaised:
+    """The advertiser objected to the newest statement, paid the bond, and moved its activation."""
+
+    campaign: int
+    sequence: int
+    bond_base_units: int
+    activates_at_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectionDecided:
+    """The statement after ``sequence`` has decided the objection to it."""
+
+    campaign: int
+    sequence: int
+    is_upheld: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectionBondReleased:
+    """The bond left the escrow: to the advertiser, or burned."""
+
+    campaign: int
+    to: Address
+    amount_base_units: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +146,9 @@ AuditedEvent = (
     | Claimed
     | CutPaid
     | Refunded
+    | ObjectionRaised
+    | ObjectionDecided
+    | ObjectionBondReleased
     | Funded
     | PayoutRegistered
     | PayoutChangeRequested
@@ -147,12 +177,12 @@ class EventFormat:
 
 
 _COUNTS = "(uint64,uint64,uint64,uint64)"
-_STATEMENT = f"(uint32,uint32,uint64,uint128,{_COUNTS},bytes32,bool)"
+_STATEMENT = f"(uint32,uint32,uint64,uint128,{_COUNTS},uint64,bytes32,bool)"
 
 
 def _statement_submitted(values: list[Any]) -> StatementSubmitted:
     campaign, sequence, raw, activates_at = values
-    statement = Statement(raw[0], raw[1], raw[2], raw[3], Counts(*raw[4]), raw[5], raw[6])
+    statement = Statement(raw[0], raw[1], raw[2], raw[3], Counts(*raw[4]), raw[5], raw[6], raw[7])
     if (statement.campaign, statement.sequence) != (campaign, sequence):
         raise ValueError("topics and statement name different statements")
     return StatementSubmitted(statement, activates_at)
@@ -177,8 +207,8 @@ AUDITED_EVENTS = (
         Contract.CAMPAIGN_ESCROW,
         "Claimed",
         ("uint32", "uint32"),
-        ("address", "uint128", "uint128", _COUNTS),
-        lambda v: Claimed(v[0], v[1], to_canonical_address(v[2]), v[3], v[4], Counts(*v[5])),
+        ("address", "uint128", "uint128"),
+        lambda v: Claimed(v[0], v[1], to_canonical_address(v[2]), v[3], v[4]),
     ),
     EventFormat(
         Contract.CAMPAIGN_ESCROW,
@@ -193,6 +223,27 @@ AUDITED_EVENTS = (
         ("uint32",),
         ("address", "uint128", "uint128"),
         lambda v: Refunded(v[0], to_canonical_address(v[1]), v[2], v[3]),
+    ),
+    EventFormat(
+        Contract.CAMPAIGN_ESCROW,
+        "ObjectionRaised",
+        ("uint32", "uint32"),
+        ("uint128", "uint64", "string"),
+        lambda v: ObjectionRaised(*v[:4]),
+    ),
+    EventFormat(
+        Contract.CAMPAIGN_ESCROW,
+        "ObjectionDecided",
+        ("uint32", "uint32"),
+        ("bool",),
+        lambda v: ObjectionDecided(*v),
+    ),
+    EventFormat(
+        Contract.CAMPAIGN_ESCROW,
+        "ObjectionBondReleased",
+        ("uint32",),
+        ("address", "uint128"),
+        lambda v: ObjectionBondReleased(v[0], to_canonical_address(v[1]), v[2]),
     ),
     EventFormat(
         Contract.CAMPAIGN_ESCROW,

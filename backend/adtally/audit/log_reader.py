@@ -11,7 +11,8 @@ from adtally.audit.ports import LogSource, Progress
 from adtally.audit.report import Findings
 from adtally.errors import InvalidInput, NotFound, VerificationFailed
 from adtally.log.checkpoint import open_checkpoint
-from adtally.log.merkle import MerkleTree, leaf_hashes
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hashes
 from adtally.types import Checkpoint
 
 ENTRIES_AT_ONCE = 16_384

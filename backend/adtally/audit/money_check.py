@@ -8,20 +8,35 @@ from eth_abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils import keccak
 
-from adtally.audit.chain_events import Claimed, CutPaid, Funded, Refunded, StatementSubmitted
+from adtally.audit.chain_events import (
+    Claimed,
+    CutPaid,
+    Funded,
+    ObjectionBondReleased,
+    ObjectionDecided,
+    ObjectionRaised,
+    Refunded,
+    StatementSubmitted,
+)
 from adtally.audit.history import Happened
 from adtally.audit.ledger import Ledger
+from adtally.audit.objections_check import ObjectionCheck
 from adtally.audit.payouts import Payouts
 from adtally.audit.ports import ChainSource
 from adtally.audit.replay import Recomputed, StatementKey
 from adtally.audit.report import CampaignFigures, Findings, TokenFigures, show
 from adtally.settlement.claim_tree import ClaimTree, line_leaf, verify_line
 from adtally.settlement.machine import LogMachine
-from adtally.settlement.rates import cut_amount_base_units, reserve_base_units
+from adtally.settlement.rates import (
+    cut_amount_base_units,
+    released_base_units,
+    reserve_base_units,
+)
 from adtally.types import Address, BlockStamp, Hash, Statement
 from adtally.verification.chain_logs import CampaignEnded, CampaignOpened
 
-_Booked = CampaignEnded | StatementSubmitted | Funded | Claimed | CutPaid | Refunded
+_Objected = ObjectionRaised | ObjectionDecided | ObjectionBondReleased
+_Booked = CampaignEnded | StatementSubmitted | Funded | Claimed | CutPaid | Refunded | _Objected
 
 _BALANCE_OF = keccak(b"balanceOf(address)")[:4]
 
@@ -40,6 +55,7 @@ class MoneyCheck:
         self._domain = escrow_domain
         self._findings = findings
         self._payouts = Payouts()
+        self._objections = ObjectionCheck(self._payouts, findings)
 
     def take(self, happened: Happened) -> None:
         """Take in the next event of the chain."""
@@ -55,6 +71,8 @@ class MoneyCheck:
                 )
             case CampaignEnded() | Funded() | Claimed() | CutPaid() | Refunded():
                 self._book(event, event.campaign, happened)
+            case ObjectionRaised() | ObjectionDecided() | ObjectionBondReleased():
+                self._book(event, event.campaign, happened)
             case StatementSubmitted(statement):
                 self._book(event, statement.campaign, happened)
 
@@ -69,7 +87,10 @@ class MoneyCheck:
             case CampaignEnded(_, flight_end):
                 ledger.flight_end_seconds = flight_end
             case StatementSubmitted():
-                ledger.statements.append(event)
+                self._objections.stated(event, ledger, f"{where}, {happened.where}")
+                ledger.state(event)
+            case ObjectionRaised() | ObjectionDecided() | ObjectionBondReleased():
+                self._objections.take(event, ledger, happened)
             case Funded():
                 self._funded(event, ledger, f"{where}, {happened.where}")
             case Claimed(_, publisher):
@@ -99,13 +120,12 @@ class MoneyCheck:
             self._unfounded("claims", "a line in the active statement", where, event)
             return
         compare = self._findings.compare
-        due = line.amount_base_units - before
-        compare("claims", "amount", where, due, event.amount_base_units)
-        paid = line.amount_base_units
-        compare("claims", "paid total", where, paid, event.paid_total_base_units)
-        compare("claims", "counts", where, line.counts, event.counts)
+        holdback = ledger.holdback_at(happened.timestamp_seconds)
+        released = released_base_units(line.amount_base_units, holdback)
+        compare("claims", "amount", where, released - before, event.amount_base_units)
+        compare("claims", "paid total", where, released, event.paid_total_base_units)
         tree = ClaimTree(self._domain, event.campaign, list(own.lines.values()))
-        leaf = line_leaf(self._domain, event.campaign, publisher, event.counts)
+        leaf = line_leaf(self._domain, event.campaign, publisher, line.counts)
         if not verify_line(active.lines_root, leaf, tree.proof(publisher)):
             what = "the claimed line is not in the statement"
             self._findings.differs("claims", what, where, active.lines_root, leaf)
@@ -116,7 +136,8 @@ class MoneyCheck:
         active = ledger.active_at(happened.timestamp_seconds)
         own = self._own(active)
         lines_total = 0 if active is None else active.lines_total_base_units
-        position = ledger.position_of_cut(event, lines_total)
+        holdback = ledger.holdback_at(happened.timestamp_seconds)
+        position = ledger.position_of_cut(event, released_base_units(lines_total, holdback))
         if position is None:
             ledger.strays += event.amount_base_units
             self._unfounded("cuts", "a cut in the campaign's terms", where, event)
@@ -127,7 +148,8 @@ class MoneyCheck:
             self._unfounded("cuts", "an active statement that the log gives", where, event)
             return
         cut = ledger.terms.cuts[position]
-        total = cut_amount_base_units(own.statement.lines_total_base_units, cut)
+        released = released_base_units(own.statement.lines_total_base_units, holdback)
+        total = cut_amount_base_units(released, cut)
         compare = self._findings.compare
         compare("cuts", "amount", where, total - before, event.amount_base_units)
         compare("cuts", "paid total", where, total, event.paid_total_base_units)
@@ -147,7 +169,7 @@ class MoneyCheck:
         free = ledger.funded - reserved
         compare("refunds", "amount", where, free - before, event.amount_base_units)
         compare("refunds", "refunded total", where, free, event.refunded_total_base_units)
-        if not ledger.refund_is_open(happened.timestamp_seconds):
+        if happened.timestamp_seconds < ledger.closes_at_seconds:
             expected = "an active final statement, or the end of the grace period"
             found = f"time {happened.timestamp_seconds}"
             self._findings.differs("refunds", "refund too early", where, expected, found)
@@ -184,7 +206,7 @@ class MoneyCheck:
                     campaign=campaign,
                     token=show(ledger.terms.token),
                     statements=len(ledger.statements),
-                    is_final=newest is not None and newest.is_final,
+                    is_final=ledger.is_final,
                     funded_base_units=ledger.funded,
                     lines_total_base_units=0 if newest is None else newest.lines_total_base_units,
                     accrued_base_units=machine.accruals.lines_total_base_units(campaign),
@@ -192,6 +214,7 @@ class MoneyCheck:
                     cuts_base_units=ledger.cuts_total,
                     refunded_base_units=ledger.refunded,
                     held_base_units=ledger.held,
+                    bond_base_units=ledger.bond,
                 )
             )
 
@@ -202,7 +225,7 @@ class MoneyCheck:
         """
         owed: dict[Address, int] = {}
         for ledger in self.ledgers.values():
-            owed[ledger.terms.token] = owed.get(ledger.terms.token, 0) + ledger.held
+            owed[ledger.terms.token] = owed.get(ledger.terms.token, 0) + ledger.held + ledger.bond
         for token, amount in sorted(owed.items()):
             where = f"token {show(token)} at block {pinned.number}"
             data = _BALANCE_OF + encode(["address"], [escrow])

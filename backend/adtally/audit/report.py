@@ -39,6 +39,7 @@ class CampaignFigures:
         lines_total_base_units: of the newest statement on chain.
         accrued_base_units: what the log gives at its end; more than stated while unsettled.
         held_base_units: funded - paid - cuts - refunded.
+        bond_base_units: held besides, for an objection.
     """
 
     campaign: int
@@ -52,6 +53,7 @@ class CampaignFigures:
     cuts_base_units: int
     refunded_base_units: int
     held_base_units: int
+    bond_base_units: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Figures:
     claims: int = 0
     cuts: int = 0
     refunds: int = 0
+    objections: int = 0
     campaigns: list[CampaignFigures] = field(default_factory=list)
     tokens: list[TokenFigures] = field(default_factory=list)
 

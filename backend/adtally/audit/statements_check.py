@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-from adtally.audit.chain_events import Anchored, StatementSubmitted
+from adtally.audit.chain_events import Anchored, ObjectionRaised, StatementSubmitted
 from adtally.audit.documents import counts_in, hex_bytes, integer_in, list_in
 from adtally.audit.history import Happened
 from adtally.audit.ports import LogSource
@@ -26,6 +26,7 @@ class StatementCheck:
         self._anchored_size = 0
         self._terms: dict[int, Terms] = {}
         self._newest: dict[int, Statement] = {}
+        self._closed: set[int] = set()
 
     def take(self, happened: Happened) -> None:
         """Take in the next event of the chain."""
@@ -34,6 +35,9 @@ class StatementCheck:
                 self._anchored_size = size
             case CampaignOpened(campaign=campaign, terms=terms):
                 self._terms[campaign] = terms
+            case ObjectionRaised(campaign=campaign):
+                # What is objected to is not the last word: another statement follows.
+                self._closed.discard(campaign)
             case StatementSubmitted() as submitted:
                 self._check(submitted, happened)
 
@@ -64,7 +68,7 @@ class StatementCheck:
             expected, found = getattr(own.statement, field.name), getattr(statement, field.name)
             self._findings.compare("statements", field.name, where, expected, found)
         if statement.is_final and not own.may_be_final:
-            expected = "an entry past the campaign's late window below the tree size"
+            expected = "an entry past the campaign's correction window below the tree size"
             self._findings.differs("statements", "final too early", where, expected, "none")
 
     def _check_order(self, statement: Statement, where: str) -> None:
@@ -75,10 +79,12 @@ class StatementCheck:
         if not smallest <= statement.tree_size <= self._anchored_size:
             expected = f"{smallest} to {self._anchored_size}, the anchored size then"
             self._findings.differs("statements", "tree size", where, expected, statement.tree_size)
-        if before is not None and before.is_final:
+        if statement.campaign in self._closed:
             expected = "no statement after the final one"
             self._findings.differs("statements", "sequence", where, expected, "another")
         self._newest[statement.campaign] = statement
+        if statement.is_final:
+            self._closed.add(statement.campaign)
 
 
 async def check_published_lines(

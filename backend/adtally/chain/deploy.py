@@ -1,8 +1,8 @@
 """Put one set of contracts on a chain.
 
-AccessManager -> Membership -> operator member -> attestor set -> EventLog -> CampaignEscrow ->
-mock dollars (local chains only) -> roles. Nothing refers to what comes later, so a deployment
-that breaks off leaves nothing behind but unused contracts; start again.
+AccessManager -> Membership -> operator member -> EventLog with its attestor set -> CampaignEscrow
+-> mock dollars (local chains only) -> OperatorBond -> roles. Nothing refers to what comes later, so
+a deployment that breaks off leaves nothing behind but unused contracts; start again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from adtally.chain.compile import Artifact
 from adtally.chain.connection import Chain, TransactionReceipt
 from adtally.chain.contracts import campaign_escrow, membership
 from adtally.chain.contracts.access_manager import AccessManager, AccessRole
+from adtally.chain.contracts.attestor_sets import (
+    ATTESTOR_SET_NAMED,
+    decode_attestor_set_named,
+)
 from adtally.chain.contracts.membership import MEMBER_REGISTERED, Membership
 from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
 from adtally.chain.wallet import Wallet
@@ -29,6 +33,9 @@ MOCK_TOKENS = {"USDX": 6, "DAIX": 18}
 """Symbol -> decimals."""
 MOCK_CURRENCY = "USD"
 """What one whole mock dollar stands for in reports, ISO 4217."""
+
+LOCAL_PENALTY_BASE_UNITS = 1_000 * 10 ** MOCK_TOKENS["USDX"]
+"""What a breach costs the operator on local chains, in USDX."""
 
 _TEN_YEARS = 10 * 365 * 86_400
 
@@ -63,6 +70,14 @@ class Officers:
     treasurer: Officer | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BondTerms:
+    """The ERC-20 of the operator's bond, and what a broken promise costs in its base units."""
+
+    token: Address
+    penalty_base_units: int
+
+
 async def deploy(
     chain: Chain,
     artifacts: Mapping[str, Artifact],
@@ -72,6 +87,7 @@ async def deploy(
     attestors: Sequence[Address],
     threshold: int,
     officers: Officers | None = None,
+    bond: BondTerms | None = None,
     first_campaign: int = 1,
     kyc_expires_seconds: int | None = None,
 ) -> Deployment:
@@ -83,6 +99,7 @@ async def deploy(
             receipts.
         attestors: the set of log and campaigns; ``threshold`` of them must sign.
         officers: holders of the roles; default: the deployer holds all.
+        bond: None deploys no bond contract; on local chains one in USDX.
         kyc_expires_seconds: the operator's; default ten years from the chain's latest block.
 
     Raises:
@@ -99,19 +116,18 @@ async def deploy(
     people = Membership(chain, registry.address)
     await site.open_registry(manager, people)
     operator_member = await site.register_operator(people, operator, expires)
-    attestor_set = await site.create_attestor_set(people, members, threshold)
-    _, log = await site.create(
-        "EventLog",
-        ["address", "uint32", "uint32", "uint64", "bytes32"],
-        [_arg(people), operator_member, attestor_set, 0, bytes(32)],
-    )
+    log, attestor_set = await site.create_log(people, operator_member, members, threshold)
     _, escrow = await site.create(
         "CampaignEscrow",
-        ["address", "address", "address", "uint32"],
-        [_arg(manager), _arg(people), address_argument(log.address), first_campaign],
+        ["address", "address", "uint32"],
+        [_arg(manager), address_argument(log.address), first_campaign],
     )
     identity = await chain.identity()
-    tokens = await site.create_tokens() if identity.chain_id in LOCAL_CHAIN_IDS else {}
+    tokens: dict[str, DeployedToken] = {}
+    if identity.chain_id in LOCAL_CHAIN_IDS:
+        tokens = await site.create_tokens()
+        bond = bond or BondTerms(tokens["USDX"].address, LOCAL_PENALTY_BASE_UNITS)
+    operator_bond = None if bond is None else await site.create_bond(log.address, bond)
     await site.hand_over(manager, escrow.address, officers or Officers())
     return Deployment(
         chain_id=identity.chain_id,
@@ -121,6 +137,7 @@ async def deploy(
         membership=registry,
         event_log=log,
         campaign_escrow=escrow,
+        operator_bond=operator_bond,
         operator_member=operator_member,
         attestor_set=attestor_set,
         threshold=threshold,
@@ -197,12 +214,25 @@ class _Site:
         (registered,) = (log for log in receipt.logs if MEMBER_REGISTERED.matches(log))
         return int(MEMBER_REGISTERED.decode(registered)["member"])
 
-    async def create_attestor_set(
-        self, people: Membership, attestors: Sequence[Address], threshold: int
-    ) -> int:
-        receipt = await self.wallet.send(people.create_attestor_set_call(attestors, threshold))
-        named = [log for log in receipt.logs if membership.ATTESTOR_SET_NAMED.matches(log)]
-        return membership.decode_attestor_set_named(named[0]).attestor_set
+    async def create_log(
+        self, people: Membership, operator: int, attestors: Sequence[Address], threshold: int
+    ) -> tuple[DeployedContract, int]:
+        """A log that starts empty, and the id of the attestor set that it creates for itself."""
+        members = [address_argument(attestor) for attestor in attestors]
+        receipt, log = await self.create(
+            "EventLog",
+            ["address", "uint32", "address[]", "uint8", "(uint64,bytes32)"],
+            [_arg(people), operator, members, threshold, (0, bytes(32))],
+        )
+        named = [each for each in receipt.logs if ATTESTOR_SET_NAMED.matches(each)]
+        return log, decode_attestor_set_named(named[0]).attestor_set
+
+    async def create_bond(self, log: Address, bond: BondTerms) -> DeployedContract:
+        addresses = [address_argument(log), address_argument(bond.token)]
+        _, contract = await self.create(
+            "OperatorBond", ["address", "address", "uint128"], [*addresses, bond.penalty_base_units]
+        )
+        return contract
 
     async def create_tokens(self) -> dict[str, DeployedToken]:
         tokens = {}

@@ -56,6 +56,7 @@ class Deployment:
     threshold: int
     attestors: tuple[Address, ...]
     receipt_signer: Address
+    operator_bond: DeployedContract | None = None
     finality: Finality = INSTANT
     tokens: dict[str, DeployedToken] = field(default_factory=dict)
 
@@ -89,13 +90,16 @@ class Deployment:
 
     @property
     def contracts(self) -> dict[str, DeployedContract]:
-        """The four contracts by the names used in the file."""
-        return {
+        """The contracts by the names used in the file."""
+        contracts = {
             "access_manager": self.access_manager,
             "membership": self.membership,
             "event_log": self.event_log,
             "campaign_escrow": self.campaign_escrow,
         }
+        if self.operator_bond is not None:
+            contracts["operator_bond"] = self.operator_bond
+        return contracts
 
     async def check(self, chain: Chain) -> None:
         """Refuse a fresh or foreign chain.
@@ -163,6 +167,7 @@ class Deployment:
                 membership=contracts["membership"],
                 event_log=contracts["event_log"],
                 campaign_escrow=contracts["campaign_escrow"],
+                operator_bond=contracts.get("operator_bond"),
                 operator_member=_int(value["operator_member"]),
                 attestor_set=_int(value["attestor_set"]),
                 threshold=_int(value["threshold"]),

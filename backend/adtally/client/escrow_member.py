@@ -1,4 +1,4 @@
-"""A member's doings in the escrow: open, offer, accept, fund, take the rest back."""
+"""A member's doings in the escrow: open, offer, accept, fund, object, take the rest back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from adtally.chain.abi import Call
 from adtally.chain.connection import Chain, TransactionReceipt
 from adtally.chain.contracts.campaign_escrow import (
     CAMPAIGN_OPENED,
+    OBJECTION_BOND_RELEASED,
     REFUNDED,
     CampaignEscrow,
+    ObjectionBondReleased,
     Refunded,
+    decode_objection_bond_released,
     decode_refunded,
 )
 from adtally.chain.contracts.token import Token
@@ -64,6 +67,27 @@ class EscrowMember:
             campaign, amount_base_units, deadline, sign(digest, self._key)
         )
         return (await self._send(call)).hash
+
+    async def object_to(self, campaign: int, sequence: int, reason: str) -> Hash:
+        """Object to the campaign's latest statement while it is pending (its advertiser).
+
+        The terms' bond is approved first: objecting takes no permit. Returns the transaction.
+        """
+        terms = await self.escrow.terms(campaign)
+        coin = Token(self.account.chain, terms.token)
+        bond = terms.objection_bond_base_units
+        allowed = await coin.allowance(self.account.address, self.escrow.address)
+        if allowed < bond:
+            await self._send(coin.approve_call(self.escrow.address, bond))
+        return (await self._send(self.escrow.object_to_call(campaign, sequence, reason))).hash
+
+    async def release_objection_bond(self, campaign: int) -> tuple[Hash, ObjectionBondReleased]:
+        """Have the bond of a decided objection paid out; returns the transaction and to whom."""
+        receipt = await self._send(self.escrow.release_objection_bond_call(campaign))
+        for log in receipt.logs:
+            if log.address == self.escrow.address and OBJECTION_BOND_RELEASED.matches(log):
+                return receipt.hash, decode_objection_bond_released(log)
+        raise _no_event(receipt, "ObjectionBondReleased")
 
     async def refund(self, campaign: int) -> tuple[Hash, Refunded]:
         """Take back what is not owed; returns the transaction and what it paid."""

@@ -61,7 +61,7 @@ class BatchAnswer:
             ("sequence", batch.sequence, receipt.sequence),
             ("count", len(batch.records), receipt.count),
             ("verdicts", len(batch.records), len(self.verdicts)),
-            ("records_hash", batch.records_hash.hex(), receipt.records_hash.hex()),
+            ("records_root", batch.records_root.hex(), receipt.records_root.hex()),
         ):
             if expected != found:
                 raise VerificationFailed(
@@ -79,7 +79,7 @@ def receipt_from_fields(fields: Fields) -> tuple[Receipt, bytes]:
     receipt = Receipt(
         member=fields.integer("member"),
         sequence=fields.integer("sequence"),
-        records_hash=fields.octets("records_hash", 32),
+        records_root=fields.octets("records_root", 32),
         first_index=fields.integer("first_index"),
         count=fields.integer("count"),
         tree_size=fields.integer("tree_size"),

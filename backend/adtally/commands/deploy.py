@@ -15,11 +15,12 @@ from rich.table import Table
 from adtally.chain.accounts import local_account, require_local_chain
 from adtally.chain.compile import compile_contracts
 from adtally.chain.connection import Chain
-from adtally.chain.deploy import MemberKeys, deploy
+from adtally.chain.deploy import BondTerms, MemberKeys, deploy
 from adtally.chain.deployment import Deployment
 from adtally.chain.finality import Finality
 from adtally.chain.node_tools import find_project_root
 from adtally.commands.private_keys import read_key
+from adtally.demo.bonding import deposit_bond
 from adtally.demo.local_time import give_ether
 from adtally.demo.waiting import wait_until_final
 from adtally.errors import Conflict, InvalidInput
@@ -40,6 +41,8 @@ class DeployOptions:
         deployer_key_file: None uses the well-known account of a local chain.
         attestors: the set that co-signs, 20-byte addresses.
         threshold: None takes the least majority.
+        bond: the operator's; None takes none, on a local chain one in mock dollars.
+        deposits_bond: whether the operator of a local chain also bonds itself.
     """
 
     rpc_url: str
@@ -48,6 +51,8 @@ class DeployOptions:
     attestors: Sequence[Address]
     threshold: int | None
     finality: Finality
+    bond: BondTerms | None = None
+    deposits_bond: bool = False
 
 
 async def deploy_contracts(options: DeployOptions) -> Deployment:
@@ -78,7 +83,10 @@ async def deploy_contracts(options: DeployOptions) -> Deployment:
             operator=MemberKeys(account, address_of(keys.receipt)),
             attestors=options.attestors,
             threshold=options.threshold or len(options.attestors) // 2 + 1,
+            bond=options.bond,
         )
+        if options.deposits_bond:
+            await deposit_bond(chain, deployment, keys.transaction)
         # A file that names contracts which are lost in a crash would be worse than none.
         await wait_until_final(chain)
     finally:
@@ -95,16 +103,28 @@ async def _deployer_key(chain: Chain, options: DeployOptions, operator: Address)
     return local_account(0).private_key
 
 
-def parse_address(text: str) -> Address:
+def parse_bond(token: str | None, penalty_base_units: int | None) -> BondTerms | None:
+    """The bond's terms, None without any; raises InvalidInput if one half is missing."""
+    if token is None and penalty_base_units is None:
+        return None
+    if token is None or penalty_base_units is None:
+        raise InvalidInput(
+            "a bond has a token and a penalty",
+            field="bond",
+            expected="both --bond-token and --bond-penalty, or none",
+            found="one of them",
+        )
+    return BondTerms(parse_address(token, "bond_token"), penalty_base_units)
+
+
+def parse_address(text: str, field: str = "attestor") -> Address:
     """20 bytes from hex; raises InvalidInput."""
     try:
         address = bytes.fromhex(text.removeprefix("0x"))
     except ValueError:
         address = b""
     if len(address) != 20:
-        raise InvalidInput(
-            "not an address", field="attestor", expected="20 bytes in hex", found=text
-        )
+        raise InvalidInput("not an address", field=field, expected="20 bytes in hex", found=text)
     return address
 
 

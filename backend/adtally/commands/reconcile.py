@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adtally.chain.connection import Chain
-from adtally.chain.contracts.campaign_escrow import CampaignEscrow
+from adtally.chain.contracts.campaign_escrow import CampaignEscrow, Objection
 from adtally.chain.contracts.token import Token
 from adtally.chain.deployment import DeployedToken, Deployment
 from adtally.client.fields import Fields
@@ -107,6 +107,8 @@ async def _figures(
             Figure(subject, "stated", unit, stated, view.latest.lines_total_base_units),
         ]
         held[token] = held.get(token, 0) + funded - sum(paid.values())
+        if view.objection is not Objection.NONE:
+            held[token] += campaign.inner("terms").integer("objection_bond_base_units")
     for token, amount in held.items():
         balance = await Token(chain, token).balance_of(escrow.address, block)
         unit = _unit(deployment, token)

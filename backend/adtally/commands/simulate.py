@@ -34,7 +34,8 @@ async def simulate_live(
     console.print(verdict_table(outcome))
     (number,) = outcome.campaign_names
     console.print(
-        f"the final statement follows after the late window: {service}/v1/campaigns/{number}",
+        "the final statement follows after late and correction window: "
+        f"{service}/v1/campaigns/{number}",
         highlight=False,
     )
 

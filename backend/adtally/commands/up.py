@@ -53,6 +53,7 @@ def up_local(settings: Settings, console: Console) -> None:
             attestors=[address_of(read_key(path)) for path in key_files],
             threshold=None,
             finality=dumped_finality(state),
+            deposits_bond=True,
         )
         deployment = asyncio.run(deploy_contracts(options))
         show_deployment(deployment, data_dir, console)

@@ -20,8 +20,8 @@ from adtally.client.receipts import receipt_from_fields
 from adtally.errors import InvalidInput, VerificationFailed
 from adtally.events.eip712 import Receipt, log_domain, receipt_digest
 from adtally.events.signature import require_signer
-from adtally.log.merkle import leaf_hash
 from adtally.log.proof import verify_consistency, verify_inclusion
+from adtally.rfc9162 import leaf_hash
 from adtally.types import Checkpoint
 
 _MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -58,7 +58,7 @@ async def verify(options: VerifyOptions, console: Console) -> None:
         fields = fields.inner("receipt")
     names = set(fields.names())
     receipt: Receipt | None = None
-    if "records_hash" in names:
+    if "records_root" in names:
         receipt, signature = receipt_from_fields(fields)
         verified = _verify_receipt(receipt, signature, deployment)
     elif {"index", "leaf_hash"} <= names:

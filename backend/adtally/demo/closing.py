@@ -35,9 +35,11 @@ class Closing:
     narrator: Narrator
 
     async def close(self) -> None:
-        """Late windows pass, final statements settle, everybody is paid, the rest goes back."""
+        """All windows pass, final statements settle, everybody is paid, the rest goes back."""
         last = max(
-            campaign.terms.flight_end_seconds + campaign.terms.late_window_seconds
+            campaign.terms.flight_end_seconds
+            + campaign.terms.late_window_seconds
+            + campaign.terms.correction_window_seconds
             for campaign in self.cast.campaigns
         )
         await self.time.set((last + 1) * 1000)

@@ -88,6 +88,8 @@ class CampaignPlan:
     goal_type: GoalType = GoalType.NONE
     goal_count: int = 0
     dispute_window_seconds: int = 0
+    objection_bond_base_units: int = 0
+    holdback_basis_points: int = 0
     behaviour: Behaviour = field(default_factory=Behaviour)
     dishonest: DishonestShares = field(default_factory=DishonestShares)
 
@@ -99,6 +101,7 @@ class DemoPlan:
     Attributes:
         steps: the flight is cut into this many steps.
         late_window_seconds: events of the flight may arrive this long after it.
+        correction_window_seconds: corrections may be entered this long after that.
         forged_every_steps: how often every kind of forged batch is tried.
         attestor_pause: steps from which to which one of the three attestors is switched off.
     """
@@ -110,6 +113,7 @@ class DemoPlan:
     steps: int = 96
     flight_seconds: int = DAY_SECONDS
     late_window_seconds: int = 3_600
+    correction_window_seconds: int = 3_600
     forged_every_steps: int = 12
     attestor_pause: tuple[int, int] | None = None
 
@@ -188,7 +192,7 @@ def _boots(scaled: Callable[[int], int], steps: int) -> CampaignPlan:
 
 
 def _tents(scaled: Callable[[int], int], steps: int, token: str) -> CampaignPlan:
-    """Paid per click and sale in ``token``; settles by sales, with a dispute window."""
+    """Paid per click and sale in ``token``; settles by sales, with dispute window and holdback."""
     unit = {"USDX": USDX, "DAIX": DAIX}[token]
     return CampaignPlan(
         name="Tents, paid per sale",
@@ -211,6 +215,8 @@ def _tents(scaled: Callable[[int], int], steps: int, token: str) -> CampaignPlan
         goal_type=GoalType.CONVERSIONS,
         goal_count=max(1, scaled(4)),
         dispute_window_seconds=DAY_SECONDS // steps,
+        objection_bond_base_units=5 * unit,
+        holdback_basis_points=1_000,
         behaviour=replace(Behaviour(), ctr=0.03, cvr=0.12),
     )
 
@@ -237,5 +243,6 @@ def live_plan(seed: int, minutes: int, impressions: int, step_seconds: int) -> D
         steps=minutes * 60 // step_seconds,
         flight_seconds=minutes * 60,
         late_window_seconds=60,
+        correction_window_seconds=60,
         attestor_pause=None,
     )

@@ -9,10 +9,11 @@ from adtally.chain.connection import Chain
 from adtally.client.log_client import LogClient
 from adtally.client.receipts import BatchAnswer
 from adtally.demo.outcome import AnchorOutcome, ReceiptsOutcome
-from adtally.events.batch import Envelope, records_hash
+from adtally.events.batch import Envelope
 from adtally.events.eip712 import Receipt
 from adtally.events.record import VERDICT_OFFSET, clear_verdict
-from adtally.log.merkle import MerkleTree, leaf_hash
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hash, tree_root
 
 
 async def check_receipts(
@@ -61,7 +62,7 @@ def _is_kept(answer: BatchAnswer, entries: Sequence[bytes], tree: MerkleTree) ->
     records = entries[first : first + receipt.count]
     return (
         _is_of_batch(envelope, receipt)
-        and records_hash([clear_verdict(record) for record in records]) == receipt.records_hash
+        and tree_root([clear_verdict(record) for record in records]) == receipt.records_root
         and [record[VERDICT_OFFSET] for record in records] == list(answer.verdicts)
     )
 

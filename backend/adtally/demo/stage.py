@@ -27,6 +27,7 @@ from adtally.chain.node_tools import find_project_root
 from adtally.client.fields import Fields
 from adtally.client.log_client import LogClient
 from adtally.client.transport import RetryPolicy
+from adtally.demo.bonding import deposit_bond
 from adtally.demo.local_time import LocalTime, give_ether, set_chain_time
 from adtally.demo.processes import ChildProcess, adtally_command
 from adtally.demo.waiting import wait_for, wait_until_final
@@ -183,6 +184,7 @@ class Stage:
             attestors=[address_of(attestor_key(name)) for name in ATTESTORS],
             threshold=THRESHOLD,
         )
+        await deposit_bond(self.chain, self._deployment, keys.transaction)
         await wait_until_final(self.chain)
         self._deployment.save(self.deployment_path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from adtally.events.checks import check_size, check_uint, time_bytes
 from adtally.events.eip712 import event_batch_digest
 from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET
 from adtally.events.signature import SIGNATURE_SIZE, address_of, require_signer, sign
+from adtally.rfc9162 import tree_root
 from adtally.types import UINT32_MAX, UINT64_MAX, Address, Hash
 
 ENVELOPE_KIND = 0x02
@@ -37,12 +37,13 @@ class SignedBatch:
     records: tuple[bytes, ...]
 
     @property
-    def records_hash(self) -> Hash:
-        return records_hash(self.records)
+    def records_root(self) -> Hash:
+        """RFC 9162 tree root over the records: one of them can be proven without the others."""
+        return tree_root(self.records)
 
     def digest(self, domain: Hash) -> Hash:
         return event_batch_digest(
-            domain, self.signer, self.member, self.sequence, len(self.records), self.records_hash
+            domain, self.signer, self.member, self.sequence, len(self.records), self.records_root
         )
 
     def verify_signature(self, domain: Hash) -> None:
@@ -90,11 +91,6 @@ class Envelope:
         return Envelope(member, sequence, count, int.from_bytes(received, "big"), signer, signature)
 
 
-def records_hash(records: Sequence[bytes]) -> Hash:
-    """SHA-256 over the concatenated verdict-free records."""
-    return hashlib.sha256(b"".join(records)).digest()
-
-
 def sign_batch(
     domain: Hash,
     chain_id: int,
@@ -110,9 +106,7 @@ def sign_batch(
     """
     check_batch_header(member, sequence, len(records))
     signer = address_of(private_key)
-    digest = event_batch_digest(
-        domain, signer, member, sequence, len(records), records_hash(records)
-    )
+    digest = event_batch_digest(domain, signer, member, sequence, len(records), tree_root(records))
     return SignedBatch(
         chain_id, member, sequence, signer, sign(digest, private_key), tuple(records)
     )

@@ -19,10 +19,10 @@ from adtally.events.checks import check_size, check_uint
 from adtally.types import Address, Checkpoint, Hash, LogIdentity, Statement
 
 EVENT_BATCH_TYPE = (
-    "EventBatch(address signer,uint32 member,uint64 sequence,uint32 count,bytes32 recordsHash)"
+    "EventBatch(address signer,uint32 member,uint64 sequence,uint32 count,bytes32 recordsRoot)"
 )
 RECEIPT_TYPE = (
-    "Receipt(uint32 member,uint64 sequence,bytes32 recordsHash,uint64 firstIndex,uint32 count,"
+    "Receipt(uint32 member,uint64 sequence,bytes32 recordsRoot,uint64 firstIndex,uint32 count,"
     "uint64 treeSize,bytes32 rootHash,uint64 anchorDeadline)"
 )
 DECLARATION_TYPE = (
@@ -32,8 +32,8 @@ DECLARATION_TYPE = (
 CHECKPOINT_TYPE = "Checkpoint(uint64 treeSize,bytes32 rootHash)"
 STATEMENT_TYPE = (
     "Statement(uint32 campaign,uint32 sequence,uint64 treeSize,uint128 linesTotal,"
-    "uint64 impressions,uint64 viewables,uint64 clicks,uint64 conversions,bytes32 linesRoot,"
-    "bool isFinal)"
+    "uint64 impressions,uint64 viewables,uint64 clicks,uint64 conversions,uint64 corrections,"
+    "bytes32 linesRoot,bool isFinal)"
 )
 SUCCESSOR_TYPE = (
     "AttestorSetSuccessor(uint32 set,uint32 version,uint8 threshold,bytes32 attestorsHash)"
@@ -41,7 +41,6 @@ SUCCESSOR_TYPE = (
 
 LOG_DOMAIN_NAME = "adtally EventLog"
 ESCROW_DOMAIN_NAME = "adtally CampaignEscrow"
-MEMBERSHIP_DOMAIN_NAME = "adtally Membership"
 DOMAIN_VERSION = "1"
 
 _DOMAIN_TYPEHASH = keccak(
@@ -93,18 +92,13 @@ def domain_separator(name: str, chain_id: int, contract: Address) -> Hash:
 
 
 def log_domain(identity: LogIdentity) -> Hash:
-    """The domain of batches, receipts, declarations and checkpoints."""
+    """The domain of batches, receipts, declarations, checkpoints and attestor set successors."""
     return domain_separator(LOG_DOMAIN_NAME, identity.chain_id, identity.event_log)
 
 
 def escrow_domain(chain_id: int, escrow: Address) -> Hash:
     """The domain of statements."""
     return domain_separator(ESCROW_DOMAIN_NAME, chain_id, escrow)
-
-
-def membership_domain(chain_id: int, membership: Address) -> Hash:
-    """The domain of attestor set successors."""
-    return domain_separator(MEMBERSHIP_DOMAIN_NAME, chain_id, membership)
 
 
 def _digest(domain: Hash, struct_hash: Hash) -> Hash:
@@ -123,7 +117,7 @@ class Receipt:
 
     member: int
     sequence: int
-    records_hash: Hash
+    records_root: Hash
     first_index: int
     count: int
     tree_size: int
@@ -132,9 +126,9 @@ class Receipt:
 
 
 def event_batch_digest(
-    domain: Hash, signer: Address, member: int, sequence: int, count: int, records_hash: Hash
+    domain: Hash, signer: Address, member: int, sequence: int, count: int, records_root: Hash
 ) -> Hash:
-    """What the event key signs; ``records_hash`` is SHA-256 of the verdict-free records."""
+    """What the event key signs; ``records_root`` is the tree root over the verdict-free records."""
     return _digest(
         domain,
         keccak(
@@ -143,7 +137,7 @@ def event_batch_digest(
             + _uint("member", member, 32)
             + _uint("sequence", sequence, 64)
             + _uint("count", count, 32)
-            + _bytes32("records_hash", records_hash)
+            + _bytes32("records_root", records_root)
         ),
     )
 
@@ -156,7 +150,7 @@ def receipt_digest(domain: Hash, receipt: Receipt) -> Hash:
             _RECEIPT_TYPEHASH
             + _uint("member", receipt.member, 32)
             + _uint("sequence", receipt.sequence, 64)
-            + _bytes32("records_hash", receipt.records_hash)
+            + _bytes32("records_root", receipt.records_root)
             + _uint("first_index", receipt.first_index, 64)
             + _uint("count", receipt.count, 32)
             + _uint("tree_size", receipt.tree_size, 64)
@@ -223,6 +217,7 @@ def statement_digest(domain: Hash, statement: Statement) -> Hash:
             + _uint("viewables", counts.viewables, 64)
             + _uint("clicks", counts.clicks, 64)
             + _uint("conversions", counts.conversions, 64)
+            + _uint("corrections", statement.corrections, 64)
             + _bytes32("lines_root", statement.lines_root)
             + _uint("is_final", int(statement.is_final), 1)
         ),
@@ -234,7 +229,7 @@ def successor_digest(
 ) -> Hash:
     """What a quorum of an attestor set signs to name its next ``version``.
 
-    ``domain`` is the membership's; ``attestorsHash`` is keccak256(abi.encode(attestors)).
+    ``domain`` is the log's; ``attestorsHash`` is keccak256(abi.encode(attestors)).
     """
     attestors_hash = keccak(
         (32).to_bytes(32, "big")

@@ -93,7 +93,7 @@ class AdEvent:
     """One event as its sender claims it, plus the operator's verdict.
 
     Attributes:
-        id: 16 bytes, unique per sender; its first six bytes are ``occurred_at_ms`` (UUIDv7).
+        id: 16 bytes, unique per publisher; its first six bytes are ``occurred_at_ms`` (UUIDv7).
         parent_id: the impression of a viewable or click, the click of a conversion; zero for
             an impression.
         country: ISO 3166-1 alpha-2, ``ZZ`` when unknown.

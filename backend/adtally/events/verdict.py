@@ -16,9 +16,9 @@ class Verdict(IntEnum):
     ACCEPTED = 1
     """Counts and bills."""
     DUPLICATE = 2
-    """The sender already logged this id with the same bytes."""
+    """The publisher's id is logged already, with the same bytes."""
     CONFLICT = 3
-    """The sender already logged this id with other bytes."""
+    """The publisher's id is logged already, with other bytes."""
     SENDER_NOT_ALLOWED = 4
     """The sender may not report this type of event for this campaign and publisher."""
     TOO_OLD = 5

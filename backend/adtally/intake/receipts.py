@@ -1,6 +1,6 @@
 """Receipts are derived from the log: nothing of them is stored but the log itself.
 
-First index, count and records hash are the batch's own entries; tree size is where its group
+First index, count and records root are the batch's own entries; tree size is where its group
 commit ended; the deadline follows from received-at and the rules then in force; the signature is
 deterministic (RFC 6979). So a batch that is sent again gets the same bytes, also after a crash.
 """
@@ -12,12 +12,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adtally.events.batch import Envelope, records_hash
+from adtally.events.batch import Envelope
 from adtally.events.eip712 import Receipt, log_domain, receipt_digest
 from adtally.events.record import VERDICT_OFFSET, clear_verdict
 from adtally.events.signature import sign
 from adtally.events.verdict import Verdict
 from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import tree_root
 from adtally.types import LogIdentity
 
 
@@ -87,7 +88,7 @@ class ReceiptIssuer:
         receipt = Receipt(
             member=envelope.member,
             sequence=envelope.sequence,
-            records_hash=records_hash([clear_verdict(record) for record in records]),
+            records_root=tree_root([clear_verdict(record) for record in records]),
             first_index=first_index,
             count=envelope.count,
             tree_size=tree_size,

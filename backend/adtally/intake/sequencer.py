@@ -21,8 +21,9 @@ from adtally.events.facts import RULES_KIND
 from adtally.events.record import RECORD_KIND
 from adtally.intake.clock import Clock
 from adtally.intake.receipts import BatchIndex, BatchResult, ReceiptIssuer
-from adtally.log.merkle import MerkleTree, leaf_hash
+from adtally.log.merkle import MerkleTree
 from adtally.log.store import LogStore
+from adtally.rfc9162 import leaf_hash
 from adtally.settlement.machine import FactsEntry, LogMachine, batch_entries
 from adtally.types import Checkpoint, Hash
 
@@ -299,12 +300,12 @@ class Sequencer:
             self._batches.promise_seconds(index),
             replayed=True,
         )
-        if result.receipt.records_hash != batch.records_hash:
+        if result.receipt.records_root != batch.records_root:
             raise Conflict(
                 "another batch was logged under this member and sequence",
                 field="sequence",
-                expected=f"records with SHA-256 {result.receipt.records_hash.hex()}",
-                found=batch.records_hash.hex(),
+                expected=f"records with tree root {result.receipt.records_root.hex()}",
+                found=batch.records_root.hex(),
                 action=f"send new events as sequence {self.machine.next_sequence(batch.member)}",
             )
         return result

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from adtally.chain.abi import Event, address_result
-from adtally.chain.contracts import campaign_escrow, event_log, membership
+from adtally.chain.contracts import attestor_sets, campaign_escrow, event_log
 from adtally.errors import InvariantBroken
 from adtally.jobs.context import JobContext
 from adtally.storage.repositories import attestations, ledger, statements
@@ -40,6 +40,8 @@ class _Campaign:
     """What the logs of a campaign leave out."""
 
     advertiser: int
+    account: Address
+    """The advertiser's."""
     token: Address
     attestor_set: int
 
@@ -57,9 +59,11 @@ class BooksJob:
         self._campaigns: dict[int, _Campaign] = {}
         log, escrow = context.event_log.address, context.escrow.address
         self._posts: dict[tuple[Address, bytes], _Post] = {
-            (context.membership.address, membership.ATTESTOR_SET_NAMED.topic): self._set_named,
+            (log, attestor_sets.ATTESTOR_SET_NAMED.topic): self._set_named,
             (log, event_log.ANCHORED.topic): self._anchored,
             (escrow, campaign_escrow.STATEMENT_SUBMITTED.topic): self._settled,
+            (escrow, campaign_escrow.OBJECTION_RAISED.topic): self._objected,
+            (escrow, campaign_escrow.OBJECTION_BOND_RELEASED.topic): self._bond_released,
             (escrow, FUNDED.topic): self._funded,
             (escrow, campaign_escrow.CLAIMED.topic): self._claimed,
             (escrow, campaign_escrow.CUT_PAID.topic): self._cut_paid,
@@ -106,12 +110,15 @@ class BooksJob:
         if campaign not in self._campaigns:
             view = await self._context.escrow.campaign(campaign)
             terms = await self._context.escrow.terms(campaign)
-            self._campaigns[campaign] = _Campaign(view.advertiser, terms.token, terms.attestor_set)
+            member = await self._context.membership.member(view.advertiser)
+            self._campaigns[campaign] = _Campaign(
+                view.advertiser, member.account, terms.token, terms.attestor_set
+            )
 
     # One posting for each kind of log ----------------------------------------------------------
 
     async def _set_named(self, session: AsyncSession, log: ChainLog) -> None:
-        named = membership.decode_attestor_set_named(log)
+        named = attestor_sets.decode_attestor_set_named(log)
         await attestations.add_attestor_set(
             session,
             AttestorSetRow(named.attestor_set, named.version, named.threshold, named.attestors),
@@ -157,6 +164,31 @@ class BooksJob:
                 submitted.activates_at_seconds,
             ),
         )
+
+    async def _objected(self, session: AsyncSession, log: ChainLog) -> None:
+        raised = campaign_escrow.decode_objection_raised(log)
+        logger.warning(
+            "the advertiser of campaign %d objects to statement %d: %r",
+            raised.campaign,
+            raised.sequence,
+            raised.reason[:_REASON_BYTES],
+        )
+        row = await statements.find_statement(session, raised.campaign, raised.sequence)
+        # What was settled by others than the log's attestors was left alone, see above.
+        if row is not None and row.settlement is not None:
+            await statements.set_objection(
+                session, raised.campaign, raised.sequence, raised.activates_at_seconds
+            )
+        known, bond = self._campaigns[raised.campaign], raised.bond_base_units
+        # Only the advertiser's own account may object, so the bond is from there.
+        about = (raised.campaign, known.advertiser, known.account, bond, bond)
+        await self._transfer(session, log, TransferKind.BOND, about)
+
+    async def _bond_released(self, session: AsyncSession, log: ChainLog) -> None:
+        released = campaign_escrow.decode_objection_bond_released(log)
+        advertiser = self._campaigns[released.campaign].advertiser
+        about = (released.campaign, advertiser, released.to, released.amount_base_units, 0)
+        await self._transfer(session, log, TransferKind.BOND_RELEASED, about)
 
     async def _funded(self, session: AsyncSession, log: ChainLog) -> None:
         values = FUNDED.decode(log)

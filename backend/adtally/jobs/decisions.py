@@ -110,8 +110,8 @@ class CampaignProgress:
         funded_base_units: all deposits so far.
         accrued: at the log's present size.
         stated: in the last drafted statement, zero before the first.
-        may_be_final: the log shows that no further event of the campaign can count.
-        is_closed: the last drafted statement is final.
+        may_be_final: the log shows that no further event or correction of the campaign can count.
+        is_closed: the last drafted statement is final, and nobody has objected to it.
         is_waiting: the last drafted statement is not active on chain yet; the escrow takes one
             at a time.
     """

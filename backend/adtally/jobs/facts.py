@@ -87,10 +87,10 @@ class FactsJob:
         return self._context.first_block if last is None else last + 1
 
     async def _enter_time(self) -> None:
-        """Let the log itself show that a campaign is over, if nothing else will."""
+        """Let the log itself show that a campaign may end, if nothing else will."""
         async with self._context.database.session() as session:
             latest = await statements.latest_statements(session)
-        closed = {number for number, row in latest.items() if row.statement.is_final}
+        closed = {number for number, row in latest.items() if row.is_last}
         machine = self._context.sequencer.machine
 
         def make(recorded_at_ms: int) -> Sequence[TimeFacts]:
@@ -102,17 +102,17 @@ class FactsJob:
 
 
 def ends_unseen(machine: LogMachine, closed: Collection[int], now_ms: int) -> list[int]:
-    """Funded campaigns that are over by the clock, but not yet by anything in the log.
+    """Funded campaigns that may be final by the clock, but not yet by anything in the log.
 
     Args:
-        closed: campaigns whose final statement is drafted.
+        closed: campaigns whose last statement is drafted.
     """
     return [
         campaign.id
         for campaign in machine.facts.campaigns.values()
         if campaign.id not in closed
         and campaign.funded_base_units > 0
-        and machine.last_received_at_ms < campaign.closes_at_seconds * 1000 <= now_ms
+        and machine.last_received_at_ms < campaign.final_from_seconds * 1000 <= now_ms
     ]
 
 

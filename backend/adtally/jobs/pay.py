@@ -10,10 +10,10 @@ from adtally.chain.contracts.campaign_escrow import ClaimLine, claim_many_gas
 from adtally.jobs.context import JobContext
 from adtally.jobs.sending import bring_about
 from adtally.settlement.claim_tree import ClaimTree
-from adtally.settlement.rates import cut_amount_base_units
+from adtally.settlement.rates import cut_amount_base_units, released_base_units
 from adtally.storage.repositories import ledger, statements
 from adtally.storage.rows import StatementRow, TransferKind, TransferRow
-from adtally.types import Cut, Hash, Line, Statement
+from adtally.types import BlockStamp, Cut, Hash, Line, Statement, Terms
 
 LINES_PER_PUSH = 64
 """Stays under the cap of gas for one transaction even with a million publishers."""
@@ -26,6 +26,8 @@ class PayJob:
     goes on where it was. A line that the escrow skips (a blocked payee) is not pushed again for
     the same statement: the next statement, or the publisher's own claim, pays it.
 
+    What the terms hold back is pushed under keys of its own once the campaign has closed.
+
     Args:
         minimum_base_units: what is owed below this is left for the payee to claim.
     """
@@ -37,44 +39,68 @@ class PayJob:
         self._escrow_domain = escrow_domain
         self._minimum = max(minimum_base_units, 1)
         self._done: set[tuple[int, int]] = set()
+        self._pushed_in_part: set[tuple[int, int]] = set()
+        self._terms: dict[int, Terms] = {}
 
     async def run(self) -> None:
         """Raises ChainUnavailable when the chain can't be read now."""
         async with self._context.database.session() as session:
             rows = await statements.list_statements(session)
         settled = [row for row in rows if row.settlement is not None]
-        if all(_key(row.statement) in self._done for row in settled):
+        newest = {row.statement.campaign: row.statement for row in settled}
+        if all(_key(statement) in self._done for statement in newest.values()):
             return
         # Time as the chain has it: before activation a batch of claims would skip every line.
         latest = await self._context.chain.latest()
         for row in active_statements(settled, latest.timestamp_seconds):
             if _key(row.statement) not in self._done:
-                await self._push(row.statement)
-                self._done.add(_key(row.statement))
+                await self._pay(row.statement, latest)
 
-    async def _push(self, statement: Statement) -> None:
+    async def _pay(self, statement: Statement, latest: BlockStamp) -> None:
+        """Push what is released of a statement at ``latest``, if it was not pushed before."""
+        campaign, key = statement.campaign, _key(statement)
+        view = await self._context.escrow.campaign(campaign, latest)
+        if view.active.sequence != statement.sequence:
+            # An objection has moved its activation; the books will say so.
+            return
+        if campaign not in self._terms:
+            self._terms[campaign] = await self._context.escrow.terms(campaign)
+        terms = self._terms[campaign]
+        is_whole = (
+            terms.holdback_basis_points == 0 or latest.timestamp_seconds >= view.closes_at_seconds
+        )
+        if is_whole:
+            await self._push(statement, terms, 0)
+            self._done.add(key)
+        elif key not in self._pushed_in_part:
+            await self._push(statement, terms, terms.holdback_basis_points)
+            self._pushed_in_part.add(key)
+
+    async def _push(self, statement: Statement, terms: Terms, holdback_basis_points: int) -> None:
         campaign, sequence = statement.campaign, statement.sequence
+        is_rest = holdback_basis_points < terms.holdback_basis_points
+        suffix = ":rest" if is_rest else ""
         async with self._context.database.session() as session:
             lines = await statements.list_lines(session, campaign, sequence)
             paid = await ledger.list_payments(session, campaign)
-        terms = await self._context.escrow.terms(campaign)
         tree = ClaimTree(self._escrow_domain, campaign, lines)
-        for number, due in due_groups(lines, paid, self._minimum):
+        for number, due in due_groups(lines, paid, self._minimum, holdback_basis_points):
             claims = [
                 ClaimLine(campaign, line.publisher, line.counts, tuple(tree.proof(line.publisher)))
                 for line in due
             ]
             await bring_about(
                 self._context,
-                f"claim:{campaign}:{sequence}:{number}",
+                f"claim:{campaign}:{sequence}:{number}{suffix}",
                 effects.CLAIM,
                 self._context.escrow.claim_many_call(claims),
                 claim_many_gas(claims),
             )
-        for index in due_cuts(terms.cuts, statement.lines_total_base_units, paid, self._minimum):
+        released = released_base_units(statement.lines_total_base_units, holdback_basis_points)
+        for index in due_cuts(terms.cuts, released, paid, self._minimum):
             await bring_about(
                 self._context,
-                f"cut:{campaign}:{sequence}:{index}",
+                f"cut:{campaign}:{sequence}:{index}{suffix}",
                 effects.PAY_CUT,
                 self._context.escrow.pay_cut_call(campaign, index),
             )
@@ -92,15 +118,24 @@ def active_statements(
 
 
 def due_groups(
-    lines: Sequence[Line], paid: Sequence[TransferRow], minimum_base_units: int
+    lines: Sequence[Line],
+    paid: Sequence[TransferRow],
+    minimum_base_units: int,
+    holdback_basis_points: int = 0,
 ) -> Iterator[tuple[int, list[Line]]]:
-    """Lines to push, in groups that depend on the statement alone, each with its number."""
+    """Lines to push, in groups that depend on the statement alone, each with its number.
+
+    Args:
+        holdback_basis_points: kept back of every line now.
+    """
     before = _paid_by_member(paid, TransferKind.CLAIM)
     for number, start in enumerate(range(0, len(lines), LINES_PER_PUSH)):
         due = [
             line
             for line in lines[start : start + LINES_PER_PUSH]
-            if line.amount_base_units - before[line.publisher] >= minimum_base_units
+            if released_base_units(line.amount_base_units, holdback_basis_points)
+            - before[line.publisher]
+            >= minimum_base_units
         ]
         if due:
             yield number, due
@@ -108,11 +143,13 @@ def due_groups(
 
 def due_cuts(
     cuts: Sequence[Cut],
-    lines_total_base_units: int,
+    released_total_base_units: int,
     paid: Sequence[TransferRow],
     minimum_base_units: int,
 ) -> list[int]:
     """Indexes of the cuts to push.
+
+    ``released_total_base_units`` is what is released of the lines' total.
 
     A member that is the payee of several cuts has what it was paid counted against the sum of
     them; the escrow itself knows which cut was paid what.
@@ -120,12 +157,12 @@ def due_cuts(
     before = _paid_by_member(paid, TransferKind.CUT)
     owed: defaultdict[int, int] = defaultdict(int)
     for cut in cuts:
-        owed[cut.member] += cut_amount_base_units(lines_total_base_units, cut)
+        owed[cut.member] += cut_amount_base_units(released_total_base_units, cut)
     return [
         index
         for index, cut in enumerate(cuts)
         if owed[cut.member] - before[cut.member] >= minimum_base_units
-        and cut_amount_base_units(lines_total_base_units, cut) > 0
+        and cut_amount_base_units(released_total_base_units, cut) > 0
     ]
 
 

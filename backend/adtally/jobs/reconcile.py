@@ -78,12 +78,13 @@ class ReconcileJob:
         for look in range(_LOOKS):
             # anvil answers a read pinned to its newest block from a state in which the next
             # block is under way: only what differs again and again does differ.
-            tokens = await self._tokens(transfers, block)
+            accounts = [
+                await self._account(campaign, by_campaign[campaign], settled.get(campaign), block)
+                for campaign in sorted({*by_campaign, *settled})
+            ]
+            tokens = await self._tokens(transfers, accounts, block)
             differences = token_differences(tokens, transfers)
-            for campaign in sorted({*by_campaign, *settled}):
-                account = await self._account(
-                    campaign, by_campaign[campaign], settled.get(campaign), block
-                )
+            for account in accounts:
                 differences += campaign_differences(account)
             if not differences:
                 break
@@ -109,9 +110,13 @@ class ReconcileJob:
         }
         async with self._context.database.session() as session:
             lines = await statements.list_lines(session, campaign, view.active.sequence)
+        is_closed = block.timestamp_seconds >= view.closes_at_seconds
         return CampaignAccount(
             campaign=campaign,
+            token=terms.token,
             cuts=terms.cuts,
+            holdback_basis_points=0 if is_closed else terms.holdback_basis_points,
+            bond_base_units=terms.objection_bond_base_units,
             transfers=transfers,
             latest=latest,
             active_lines=lines,
@@ -134,14 +139,21 @@ class ReconcileJob:
         return known.funded_base_units
 
     async def _tokens(
-        self, transfers: Sequence[TransferRow], block: BlockStamp
+        self,
+        transfers: Sequence[TransferRow],
+        accounts: Sequence[CampaignAccount],
+        block: BlockStamp,
     ) -> list[TokenAccount]:
         escrow = self._context.escrow
+        unbooked: defaultdict[Address, int] = defaultdict(int)
+        for account in accounts:
+            unbooked[account.token] += account.view.unbooked_base_units
         return [
             TokenAccount(
                 token,
                 await self._balance(token, block),
                 await escrow.liabilities(token, block),
+                unbooked[token],
                 is_trusted=self._context.trusts_token(token),
             )
             for token in sorted({transfer.token for transfer in transfers})
@@ -162,7 +174,7 @@ class ReconcileJob:
         self, block: BlockStamp, campaigns: int, tokens: Sequence[TokenAccount]
     ) -> Reconciliation:
         surplus = {
-            account.token: account.balance_base_units - account.liabilities_base_units
+            account.token: account.balance_base_units - account.owed_base_units
             for account in tokens
         }
         for token, amount in surplus.items():

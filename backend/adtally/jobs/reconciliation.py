@@ -6,8 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from adtally.chain.contracts.campaign_escrow import CampaignView
-from adtally.settlement.rates import reserve_base_units
+from adtally.chain.contracts.campaign_escrow import CampaignView, Objection
+from adtally.settlement.rates import (
+    cut_amount_base_units,
+    released_base_units,
+    reserve_base_units,
+)
 from adtally.storage.rows import StatementRow, TransferKind, TransferRow
 from adtally.types import Address, Cut, Line
 
@@ -31,6 +35,8 @@ class CampaignAccount:
 
     Attributes:
         latest: the newest statement whose submission the books have posted.
+        holdback_basis_points: kept back of lines and cuts at this block.
+        bond_base_units: what an objection costs here.
         active_lines: lines of the statement that is active on chain, empty without one.
         orders_paid: what the chain says each publisher was paid, for those in ``transfers``.
         logged_funded_base_units: deposits according to the log's facts; None if the facts don't
@@ -39,7 +45,10 @@ class CampaignAccount:
     """
 
     campaign: int
+    token: Address
     cuts: tuple[Cut, ...]
+    holdback_basis_points: int
+    bond_base_units: int
     transfers: Sequence[TransferRow]
     latest: StatementRow | None
     active_lines: Sequence[Line]
@@ -62,6 +71,7 @@ class CampaignAccount:
 class TokenAccount:
     """A token's standing on chain: what the escrow holds, and what it says it owes.
 
+    ``unbooked_base_units``: claims and cuts that ``liabilities`` still counts, of all campaigns.
     ``is_trusted``: the deployment names it. Any contract can call itself a token and have a
     campaign; only its holders are hurt when it lies.
     """
@@ -69,7 +79,13 @@ class TokenAccount:
     token: Address
     balance_base_units: int
     liabilities_base_units: int
+    unbooked_base_units: int
     is_trusted: bool = True
+
+    @property
+    def owed_base_units(self) -> int:
+        """What the chain says the escrow owes."""
+        return self.liabilities_base_units - self.unbooked_base_units
 
 
 def campaign_differences(account: CampaignAccount) -> list[Difference]:
@@ -99,18 +115,19 @@ def token_differences(
     found = []
     for account in tokens:
         subject, books = f"token 0x{account.token.hex()}", owed.get(account.token, 0)
-        if account.liabilities_base_units != books:
-            found.append(Difference(subject, "liabilities", books, account.liabilities_base_units))
+        if account.owed_base_units != books:
+            figure = "liabilities less unbooked payouts"
+            found.append(Difference(subject, figure, books, account.owed_base_units))
         if account.is_trusted and account.balance_base_units < books:
             found.append(Difference(subject, "balance is under", books, account.balance_base_units))
     return found
 
 
 def owed_by_token(transfers: Sequence[TransferRow]) -> dict[Address, int]:
-    """Deposits minus everything paid out, by token."""
+    """Deposits and bonds minus everything paid out, by token."""
     owed: defaultdict[Address, int] = defaultdict(int)
     for row in transfers:
-        sign = 1 if row.kind is TransferKind.DEPOSIT else -1
+        sign = 1 if row.kind in (TransferKind.DEPOSIT, TransferKind.BOND) else -1
         owed[row.token] += sign * row.amount_base_units
     return dict(owed)
 
@@ -135,6 +152,10 @@ def _money(account: CampaignAccount) -> Iterator[Difference]:
         whole = kind in (TransferKind.DEPOSIT, TransferKind.REFUND)
         if whole and announced and announced[-1] != chain:
             yield Difference(subject, f"{figure}, as announced", announced[-1], chain)
+    bond = _sum(account, TransferKind.BOND) - _sum(account, TransferKind.BOND_RELEASED)
+    held = 0 if view.objection is Objection.NONE else account.bond_base_units
+    if bond != held:
+        yield Difference(subject, "objection bond", bond, held)
     logged = account.logged_funded_base_units
     if logged is not None and logged != view.funded_base_units:
         yield Difference(subject, "funded, as logged", logged, view.funded_base_units)
@@ -143,16 +164,18 @@ def _money(account: CampaignAccount) -> Iterator[Difference]:
 def _payees(account: CampaignAccount) -> Iterator[Difference]:
     subject = f"campaign {account.campaign}"
     paid = paid_by_member(account.transfers, TransferKind.CLAIM)
-    lines = {line.publisher: line.amount_base_units for line in account.active_lines}
+    released = {
+        line.publisher: released_base_units(line.amount_base_units, account.holdback_basis_points)
+        for line in account.active_lines
+    }
     for publisher, books in paid.items():
         chain = account.orders_paid.get(publisher)
         if chain != books:
             yield Difference(subject, f"paid to publisher {publisher}", books, chain)
-        if books > lines.get(publisher, 0):
-            line = lines.get(publisher, 0)
-            yield Difference(
-                subject, f"paid to publisher {publisher} over its line", f"line {line}", books
-            )
+        most = released.get(publisher, 0)
+        if books > most:
+            figure = f"paid to publisher {publisher} over what is released of its line"
+            yield Difference(subject, figure, f"released {most}", books)
 
 
 def _statement(account: CampaignAccount) -> Iterator[Difference]:
@@ -167,7 +190,8 @@ def _statement(account: CampaignAccount) -> Iterator[Difference]:
         ("tree size", statement.tree_size, found.tree_size),
         ("lines total", statement.lines_total_base_units, found.lines_total_base_units),
         ("lines root", statement.lines_root.hex(), found.lines_root.hex()),
-        ("is final", statement.is_final, found.is_final),
+        ("corrections", statement.corrections, found.corrections),
+        ("is final", account.latest.is_last, found.is_final),
         (
             "activates at",
             None if settlement is None else settlement.activates_at_seconds,
@@ -192,6 +216,13 @@ def _bounds(account: CampaignAccount) -> Iterator[Difference]:
     out = view.claimed_base_units + view.cuts_paid_base_units
     if out > view.reserved_base_units:
         yield Difference(subject, "paid is over what is reserved", view.reserved_base_units, out)
+    released = released_base_units(
+        view.active.lines_total_base_units, account.holdback_basis_points
+    )
+    cuts = sum(cut_amount_base_units(released, cut) for cut in account.cuts)
+    if view.cuts_paid_base_units > cuts:
+        figure = "cuts paid are over what is released of them"
+        yield Difference(subject, figure, f"released {cuts}", view.cuts_paid_base_units)
     total = sum(line.amount_base_units for line in account.active_lines)
     if total != view.active.lines_total_base_units:
         active = view.active.lines_total_base_units

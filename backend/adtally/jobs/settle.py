@@ -124,9 +124,9 @@ class SettleJob:
         now = latest.timestamp_seconds
         if view.latest.sequence + 1 != statement.sequence or now < view.latest.activates_at_seconds:
             return True
-        facts = self._context.sequencer.machine.facts.campaigns[statement.campaign]
-        late_window_seconds = facts.terms.late_window_seconds
-        return statement.is_final and now < view.flight_end_seconds + late_window_seconds
+        terms = self._context.sequencer.machine.facts.campaigns[statement.campaign].terms
+        windows_seconds = terms.late_window_seconds + terms.correction_window_seconds
+        return statement.is_final and now < view.flight_end_seconds + windows_seconds
 
 
 def due_drafts(machine: LogMachine, latest: Mapping[int, StatementRow], now_ms: int) -> list[Draft]:
@@ -166,7 +166,7 @@ def progress(
         if before is None
         else Totals(before.statement.lines_total_base_units, before.statement.counts),
         may_be_final=machine.may_be_final(campaign),
-        is_closed=before is not None and before.statement.is_final,
+        is_closed=before is not None and before.is_last,
         is_waiting=before is not None and not _is_active(before, now_ms),
     )
 

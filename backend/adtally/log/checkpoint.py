@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from adtally.errors import InvalidInput, VerificationFailed
-from adtally.log.merkle import HASH_SIZE
+from adtally.rfc9162 import HASH_SIZE
 from adtally.types import UINT64_MAX, Checkpoint
 
 _ED25519 = b"\x01"

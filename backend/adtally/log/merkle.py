@@ -7,33 +7,14 @@ every past size cost a logarithm. A tree of n leaves takes about 64 n bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from adtally.errors import InvalidInput
+from adtally.rfc9162 import EMPTY_ROOT, HASH_SIZE, node_hash
 from adtally.types import Hash
-
-HASH_SIZE = 32
-EMPTY_ROOT: Hash = hashlib.sha256(b"").digest()
-"""Root hash of a tree without leaves."""
 
 _NODE = hashlib.sha256(b"\x01")
 _PAIR = 2 * HASH_SIZE
-
-
-def leaf_hash(entry: bytes) -> Hash:
-    """SHA-256(0x00 || entry)."""
-    return hashlib.sha256(b"\x00" + entry).digest()
-
-
-def leaf_hashes(entries: Iterable[bytes]) -> bytes:
-    """Leaf hashes of many entries back to back, the form ``append_packed`` takes."""
-    sha256 = hashlib.sha256
-    return b"".join([sha256(b"\x00" + entry).digest() for entry in entries])
-
-
-def node_hash(left: Hash, right: Hash) -> Hash:
-    """SHA-256(0x01 || left || right)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 class MerkleTree:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adtally.errors import VerificationFailed
-from adtally.log.merkle import HASH_SIZE, node_hash
+from adtally.rfc9162 import HASH_SIZE, node_hash
 from adtally.types import Hash
 
 

@@ -40,6 +40,7 @@ class Accruals:
     def __init__(self) -> None:
         self._lines: dict[int, dict[int, _LineAccrual]] = {}
         self._lines_total: dict[int, int] = {}
+        self._corrections: dict[int, int] = {}
 
     def refusal(self, campaign: CampaignFacts, order: OrderFacts, event: AdEvent) -> Verdict | None:
         """``order_cap_reached`` or ``budget_exhausted`` if the event can't be paid in full."""
@@ -67,6 +68,10 @@ class Accruals:
     def lines_total_base_units(self, campaign: int) -> int:
         """Sum of the campaign's floored lines."""
         return self._lines_total.get(campaign, 0)
+
+    def corrections(self, campaign: int) -> int:
+        """How many corrections in the log the campaign's lines contain."""
+        return self._corrections.get(campaign, 0)
 
     def lines(self, campaign: int) -> list[Line]:
         """The campaign's lines by ascending publisher; publishers without any count are absent."""

@@ -296,14 +296,22 @@ class LogMachine:
         self.require_complete()
         lines = self.accruals.lines(campaign)
         statement = build_statement(
-            self._escrow_domain, campaign, sequence, self.size, lines, is_final=is_final
+            self._escrow_domain,
+            campaign,
+            sequence,
+            self.size,
+            lines,
+            corrections=self.accruals.corrections(campaign),
+            is_final=is_final,
         )
         return statement, lines
 
     def may_be_final(self, campaign: int) -> bool:
-        """Whether the log itself shows that no further event of the campaign can count."""
+        """Whether the log itself shows that nothing of the campaign can change any more: no
+        further event can count and no correction can be entered.
+        """
         facts = self.facts.campaigns.get(campaign)
-        return facts is not None and self.last_received_at_ms >= facts.closes_at_seconds * 1000
+        return facts is not None and self.last_received_at_ms >= facts.final_from_seconds * 1000
 
 
 def _unjudged(record: bytes) -> AdEvent:

@@ -45,6 +45,15 @@ def cut_amount_base_units(lines_total_base_units: int, cut: Cut) -> int:
     return lines_total_base_units * cut.basis_points // BASIS_POINTS
 
 
+def released_base_units(amount_base_units: int, holdback_basis_points: int) -> int:
+    """What is paid of a line's amount or a lines' total while a part is held back, rounded down.
+
+    Args:
+        holdback_basis_points: of the terms while the campaign is open, 0 once it has closed.
+    """
+    return amount_base_units * (BASIS_POINTS - holdback_basis_points) // BASIS_POINTS
+
+
 def reserve_base_units(lines_total_base_units: int, cuts: tuple[Cut, ...]) -> int:
     """What a campaign must hold for these lines: the lines and every cut on top."""
     return lines_total_base_units + sum(

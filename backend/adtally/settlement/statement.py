@@ -15,15 +15,21 @@ def build_statement(
     tree_size: int,
     lines: Sequence[Line],
     *,
+    corrections: int,
     is_final: bool,
 ) -> Statement:
-    """A cumulative statement; its totals are the sums of its lines, by construction."""
+    """A cumulative statement; its totals are the sums of its lines, by construction.
+
+    Args:
+        corrections: how many corrections in the log ``lines`` contain.
+    """
     return Statement(
         campaign=campaign,
         sequence=sequence,
         tree_size=tree_size,
         lines_total_base_units=sum(line.amount_base_units for line in lines),
         counts=sum((line.counts for line in lines), Counts()),
+        corrections=corrections,
         lines_root=ClaimTree(escrow_domain, campaign, lines).root,
         is_final=is_final,
     )

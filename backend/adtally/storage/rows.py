@@ -24,22 +24,30 @@ class DraftReason(Enum):
 
 
 class TransferKind(Enum):
-    """How money moves into (deposit) or out of (all others) the escrow."""
+    """How money moves into (deposit, bond) or out of (all others) the escrow."""
 
     DEPOSIT = "deposit"
+    BOND = "bond"
+    """An objection's bond, held until the objection is decided."""
     CLAIM = "claim"
     CUT = "cut"
     REFUND = "refund"
+    BOND_RELEASED = "bond_released"
+    """The bond went back to the advertiser, or was burned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Where a statement stands in the chain, in a final block."""
+    """Where a statement stands in the chain, in a final block.
+
+    ``is_objected``: the advertiser has objected to it; that moved ``activates_at_seconds``.
+    """
 
     transaction_hash: Hash
     block_number: int
     block_hash: Hash
     activates_at_seconds: int
+    is_objected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,12 @@ class StatementRow:
     reason: DraftReason
     created_at_ms: int
     settlement: Settlement | None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no statement follows: it was signed as final and nobody has objected to it."""
+        is_objected = self.settlement is not None and self.settlement.is_objected
+        return self.statement.is_final and not is_objected
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +138,8 @@ class TransferRow:
     """Money that moved into or out of the escrow, in a final block.
 
     ``member`` is the publisher of a claim, the payee of a cut, else the advertiser; ``party`` the
-    address on the other side; ``total_base_units`` the running total the contract announced.
+    address on the other side; ``total_base_units`` the running total the contract announced (of
+    bonds: what is held afterwards).
     """
 
     kind: TransferKind

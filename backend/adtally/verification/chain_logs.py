@@ -19,10 +19,10 @@ from adtally.events.facts import ContractCode, FactLog
 from adtally.types import Address, Cut, GoalType, Rates, Terms
 
 _TERMS = (
-    "(address,uint64,uint64,uint32,uint32,uint32,uint32,uint32,uint8,uint64,uint128,"
-    "(uint32,uint16)[])"
+    "(address,uint64,uint64,uint32,uint32,uint32,uint32,uint32,uint32,uint16,uint128,uint8,uint64,"
+    "uint128,(uint32,uint16)[])"
 )
-_RATES = "(uint96,uint96,uint96,uint96)"
+_RATES = "(uint80,uint80,uint80,uint80)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +132,17 @@ def _terms(raw: tuple[Any, ...]) -> Terms:
         flight_start_seconds=raw[1],
         flight_end_seconds=raw[2],
         late_window_seconds=raw[3],
-        dispute_window_seconds=raw[4],
-        grace_seconds=raw[5],
-        notice_seconds=raw[6],
-        attestor_set=raw[7],
-        goal_type=GoalType(raw[8]),
-        goal_count=raw[9],
-        settle_threshold_base_units=raw[10],
-        cuts=tuple(Cut(member, bps) for member, bps in raw[11]),
+        correction_window_seconds=raw[4],
+        dispute_window_seconds=raw[5],
+        grace_seconds=raw[6],
+        notice_seconds=raw[7],
+        attestor_set=raw[8],
+        holdback_basis_points=raw[9],
+        objection_bond_base_units=raw[10],
+        goal_type=GoalType(raw[11]),
+        goal_count=raw[12],
+        settle_threshold_base_units=raw[13],
+        cuts=tuple(Cut(member, bps) for member, bps in raw[14]),
     )
 
 

@@ -16,7 +16,7 @@ from adtally.verification.rule_set import RuleSet
 HOUR_MS = 3_600_000
 
 EventKey = tuple[int, bytes]
-"""Member id and event id."""
+"""Publisher (member id) and event id."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ def body_digest(unset_record: bytes) -> bytes:
 
 
 class EventIndex:
-    """Ids by sender, parents by publisher."""
+    """Ids and parents, by publisher."""
 
     def __init__(self) -> None:
         self._seen: dict[int, dict[EventKey, bytes]] = {}
@@ -52,14 +52,15 @@ class EventIndex:
         self.oldest_parent_ms = 0
         """Parents that occurred before this are unknown: they may be forgotten."""
 
-    def first_body(self, sender: int, event_id: bytes) -> bytes | None:
+    def first_body(self, publisher: int, event_id: bytes) -> bytes | None:
         """Digest of the first record with this id, None if there is none in the window."""
         hour = event_id_time_ms(event_id) // HOUR_MS
-        return self._seen.get(hour, {}).get((sender, event_id))
+        return self._seen.get(hour, {}).get((publisher, event_id))
 
-    def remember(self, sender: int, event: AdEvent, digest: bytes) -> None:
+    def remember(self, event: AdEvent, digest: bytes) -> None:
+        """Take the event's id."""
         hour = event.occurred_at_ms // HOUR_MS
-        self._seen.setdefault(hour, {})[(sender, event.id)] = digest
+        self._seen.setdefault(hour, {})[(event.publisher, event.id)] = digest
 
     def parent(self, publisher: int, event_id: bytes) -> Parent | None:
         """The accepted impression or click with this id."""

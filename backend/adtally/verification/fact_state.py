@@ -74,9 +74,14 @@ class CampaignFacts:
     allowed_placements: dict[int, set[int]] = field(default_factory=dict)
 
     @property
-    def closes_at_seconds(self) -> int:
+    def counts_until_seconds(self) -> int:
         """First second in which no event of this campaign is taken any more."""
         return self.flight_end_seconds + self.terms.late_window_seconds
+
+    @property
+    def final_from_seconds(self) -> int:
+        """First second in which no correction is taken either: its statement may be final."""
+        return self.counts_until_seconds + self.terms.correction_window_seconds
 
 
 class FactState:

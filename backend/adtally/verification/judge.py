@@ -55,13 +55,13 @@ class Judge:
         verdict = (
             self._sender(event, sender, rules)
             or self._age(event, received_at_ms, rules)
-            or self._repetition(event, unset_record, sender)
+            or self._repetition(event, unset_record)
         )
         if verdict is not None:
             return verdict
-        # From here on the id is taken, whatever the verdict: a sender that wants an event judged
-        # again sends it under a new id, so (sender, id) names one event for ever.
-        self.index.remember(sender.id, event, body_digest(unset_record))
+        # From here on the id is taken, whatever the verdict: who wants an event judged again sends
+        # it under a new id, so (publisher, id) names one event for ever, whoever reports it.
+        self.index.remember(event, body_digest(unset_record))
         campaign = self.facts.campaigns.get(event.campaign)
         if campaign is None:
             return Verdict.UNKNOWN_CAMPAIGN
@@ -103,10 +103,8 @@ class Judge:
             return Verdict.IN_THE_FUTURE
         return None
 
-    def _repetition(
-        self, event: AdEvent, unset_record: bytes, sender: MemberFacts
-    ) -> Verdict | None:
-        first = self.index.first_body(sender.id, event.id)
+    def _repetition(self, event: AdEvent, unset_record: bytes) -> Verdict | None:
+        first = self.index.first_body(event.publisher, event.id)
         if first is None:
             return None
         return Verdict.DUPLICATE if first == body_digest(unset_record) else Verdict.CONFLICT
@@ -155,13 +153,13 @@ def _flight(event: AdEvent, campaign: CampaignFacts, received_at_ms: int) -> Ver
         return Verdict.FLIGHT_NOT_STARTED
     # Conversions follow their click: they may occur in the late window too.
     ends_at = (
-        campaign.closes_at_seconds
+        campaign.counts_until_seconds
         if event.type is EventType.CONVERSION
         else campaign.flight_end_seconds
     )
     if event.occurred_at_ms >= ends_at * 1000:
         return Verdict.FLIGHT_OVER
-    return Verdict.FLIGHT_OVER if received_at_ms >= campaign.closes_at_seconds * 1000 else None
+    return Verdict.FLIGHT_OVER if received_at_ms >= campaign.counts_until_seconds * 1000 else None
 
 
 def _order(event: AdEvent, order: OrderFacts) -> Verdict | None:

@@ -5,8 +5,13 @@ import {CampaignEscrow} from "adtally/CampaignEscrow.sol";
 import {EventLog} from "adtally/EventLog.sol";
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
 import {Checkpoint} from "adtally/types/DataTypes.sol";
+import {Objection} from "adtally/types/EscrowStorage.sol";
 import {Test} from "../support/Test.sol";
 import {Actors} from "./Actors.sol";
+import {Advertiser} from "./actors/Advertiser.sol";
+import {Attestors} from "./actors/Attestors.sol";
+import {Outsiders} from "./actors/Outsiders.sol";
+import {Payees} from "./actors/Payees.sol";
 
 /// @notice The numbered invariants of README.md, after any sequence of anyone's actions.
 contract EscrowInvariants is Test {
@@ -17,9 +22,7 @@ contract EscrowInvariants is Test {
     function setUp() public {
         actors = new Actors();
         actors.setUp();
-        (address escrow_, address log,) = actors.parts();
-        escrow = CampaignEscrow(escrow_);
-        eventLog = EventLog(log);
+        (escrow, eventLog) = actors.parts();
     }
 
     function targetContracts() external view returns (address[] memory list) {
@@ -28,44 +31,67 @@ contract EscrowInvariants is Test {
     }
 
     function targetSelectors() external view returns (FuzzSelector[] memory list) {
-        bytes4[] memory selectors = new bytes4[](24);
+        bytes4[] memory selectors = new bytes4[](40);
         selectors[0] = Actors.time_passes.selector;
-        selectors[1] = Actors.advertiser_funds.selector;
-        selectors[2] = Actors.advertiser_refunds.selector;
-        selectors[3] = Actors.advertiser_endsCampaign.selector;
-        selectors[4] = Actors.advertiser_endsOrder.selector;
-        selectors[5] = Actors.advertiser_changesTheOrder.selector;
-        selectors[6] = Actors.anyone_claims.selector;
-        selectors[7] = Actors.anyone_claimsMany.selector;
-        selectors[8] = Actors.anyone_paysCut.selector;
-        selectors[9] = Actors.publisher_changesPayout.selector;
-        selectors[10] = Actors.operator_anchors.selector;
-        selectors[11] = Actors.quorum_settles.selector;
-        selectors[12] = Actors.hostileQuorum_settles.selector;
-        selectors[13] = Actors.hostileQuorum_forks.selector;
-        selectors[14] = Actors.minority_settles.selector;
-        selectors[15] = Actors.registrar_turnsHostile.selector;
-        selectors[16] = Actors.registrar_namesAttestors.selector;
-        selectors[17] = Actors.authority_pauses.selector;
-        selectors[18] = Actors.authority_recoversSurplus.selector;
-        selectors[19] = Actors.stranger_donates.selector;
-        selectors[20] = Actors.stranger_blocks.selector;
-        selectors[21] = Actors.stranger_refunds.selector;
-        selectors[22] = Actors.stranger_claimsElsewhere.selector;
-        // Settling is what everything else waits for: twice as likely.
-        selectors[23] = Actors.quorum_settles.selector;
+        selectors[1] = Advertiser.advertiser_funds.selector;
+        selectors[2] = Advertiser.advertiser_fundsByPermit.selector;
+        selectors[3] = Advertiser.advertiser_refunds.selector;
+        selectors[4] = Advertiser.advertiser_endsCampaign.selector;
+        selectors[5] = Advertiser.advertiser_endsOrder.selector;
+        selectors[6] = Advertiser.advertiser_changesTheOrder.selector;
+        selectors[7] = Advertiser.advertiser_objects.selector;
+        selectors[8] = Advertiser.anyone_releasesTheBond.selector;
+        selectors[9] = Advertiser.anyone_books.selector;
+        selectors[10] = Payees.anyone_claims.selector;
+        selectors[11] = Payees.anyone_claimsMany.selector;
+        selectors[12] = Payees.anyone_paysCut.selector;
+        selectors[13] = Payees.token_reenters.selector;
+        selectors[14] = Payees.publisher_changesPayout.selector;
+        selectors[15] = Attestors.operator_anchors.selector;
+        selectors[16] = Attestors.quorum_settles.selector;
+        selectors[17] = Attestors.quorum_corrects.selector;
+        selectors[18] = Attestors.quorum_namesSuccessor.selector;
+        selectors[19] = Attestors.replacedAttestors_settle.selector;
+        selectors[20] = Attestors.hostileQuorum_settles.selector;
+        selectors[21] = Attestors.hostileQuorum_forks.selector;
+        selectors[22] = Attestors.minority_settles.selector;
+        selectors[23] = Outsiders.registrar_turnsHostile.selector;
+        selectors[24] = Outsiders.registrar_namesAttestors.selector;
+        selectors[25] = Outsiders.authority_pauses.selector;
+        selectors[26] = Outsiders.authority_recoversSurplus.selector;
+        selectors[27] = Outsiders.stranger_donates.selector;
+        selectors[28] = Outsiders.stranger_refunds.selector;
+        selectors[29] = Outsiders.stranger_claimsElsewhere.selector;
+        selectors[30] = Outsiders.token_blocks.selector;
+        selectors[31] = Outsiders.token_lies.selector;
+        selectors[32] = Outsiders.token_shrinks.selector;
+        // Money and statements are what everything else waits for: more likely.
+        selectors[33] = Attestors.quorum_settles.selector;
+        selectors[34] = Attestors.quorum_settles.selector;
+        selectors[35] = Attestors.quorum_settles.selector;
+        selectors[36] = Attestors.quorum_corrects.selector;
+        selectors[37] = Advertiser.advertiser_funds.selector;
+        selectors[38] = Advertiser.advertiser_objects.selector;
+        selectors[39] = Actors.time_passes.selector;
         list = new FuzzSelector[](1);
         list[0] = FuzzSelector(address(actors), selectors);
     }
 
-    /// @dev 1. Balance >= deposits - claims - cuts - refunds, per token; `liabilities` is the sum.
+    /// @dev 1. Balance >= deposits - claims - cuts - refunds + bonds, per token; `liabilities` is
+    /// that sum and what is not booked yet.
     function invariant_01_TokensCoverTheBooks() public view {
         for (uint32 id = 1; id <= actors.campaigns(); ++id) {
             uint256 owed = 0;
+            uint256 unbooked = 0;
             for (uint32 other = 1; other <= actors.campaigns(); ++other) {
-                if (_token(other) == _token(id)) owed += _left(other);
+                if (_token(other) != _token(id)) continue;
+                Actors.Ghost memory ghost = actors.ghostOf(other);
+                owed += _left(other) + ghost.bond;
+                unbooked += ghost.claims + ghost.cuts - ghost.booked;
             }
-            assertEq(escrow.liabilities(_token(id)), owed, "liabilities are the ghosts'");
+            assertEq(escrow.liabilities(_token(id)), owed + unbooked, "liabilities");
+            // A shrinking token goes broke alone: every other one is whole all the same.
+            if (id == actors.rebasing()) continue;
             assertGe(actors.tokenOf(id).balanceOf(address(escrow)), owed, "solvent");
         }
     }
@@ -82,14 +108,15 @@ contract EscrowInvariants is Test {
         }
     }
 
-    /// @dev 3. Total claimed <= active linesTotal <= latest linesTotal; reserved <= funded left.
+    /// @dev 3. Total claimed <= active and latest linesTotal; reserved <= funded left; cuts within
+    /// their shares of the active total.
     function invariant_03_ClaimedWithinReserved() public view {
         for (uint32 id = 1; id <= actors.campaigns(); ++id) {
             ICampaignEscrow.CampaignView memory c = escrow.campaign(id);
             assertLe(c.claimed, c.active.linesTotal, "claimed within active");
-            assertLe(c.active.linesTotal, c.latest.linesTotal, "active within latest");
+            assertLe(c.claimed, c.latest.linesTotal, "claimed within latest");
             assertLe(c.reserved, c.funded - c.refunded, "reserved is there");
-            uint256 total = c.active.linesTotal;
+            uint256 total = c.latest.linesTotal;
             assertLe(c.cutsPaid, total * 1000 / 10_000 + total * 333 / 10_000, "cuts");
         }
     }
@@ -132,7 +159,30 @@ contract EscrowInvariants is Test {
         assertTrue(count == 0, count == 0 ? "" : actors.breaches(0));
     }
 
-    /// @dev 8. With operator and registrar gone, every activated line is claimed and every
+    /// @dev 8. A total falls only by corrections: never below what any earlier statement released.
+    function invariant_08_FallsStayWithinTheHoldback() public view {
+        for (uint32 id = 1; id <= actors.campaigns(); ++id) {
+            uint256 count = actors.submissionCount(id);
+            if (count == 0) continue;
+            ICampaignEscrow.CampaignView memory c = escrow.campaign(id);
+            assertGe(c.latest.linesTotal, actors.ghostOf(id).released, "total");
+            for (uint256 i = 1; i < count; ++i) {
+                uint64 before = actors.submission(id, i - 1).statement.corrections;
+                assertGe(actors.submission(id, i).statement.corrections, before, "corrections");
+            }
+        }
+    }
+
+    /// @dev 9. A bond is held exactly while an objection is open or waits for its release.
+    function invariant_09_BondsAreHeldOrReleased() public view {
+        for (uint32 id = 1; id <= actors.campaigns(); ++id) {
+            bool isHeld = escrow.campaign(id).objection != Objection.None;
+            uint256 bond = escrow.terms(id).objectionBond;
+            assertEq(actors.ghostOf(id).bond, isHeld ? bond : 0, "bond");
+        }
+    }
+
+    /// @dev 10. With operator and registrar gone, every activated line is claimed and every
     /// unreserved unit refunded. Runs at the end of each sequence.
     function afterInvariant() external {
         actors.everybodyLeaves();
@@ -141,7 +191,7 @@ contract EscrowInvariants is Test {
     /// @dev A long random run gets to every kind of money movement: the invariants are not vacuous.
     function test_ActorsGetFar() public {
         bytes4[] memory selectors = this.targetSelectors()[0].selectors;
-        for (uint256 i = 0; i < 1200; ++i) {
+        for (uint256 i = 0; i < 3000; ++i) {
             bytes32 dice = keccak256(abi.encode("dice", i));
             bytes memory call_ = abi.encodePacked(
                 selectors[uint256(dice) % selectors.length],
@@ -172,6 +222,9 @@ contract EscrowInvariants is Test {
         assertGe(refunds, 1, "refunds");
         assertGe(statements, 10, "statements");
         assertGe(eventLog.anchorCount(), 5, "anchors");
+        assertGe(actors.calls("objected"), 3, "objections");
+        assertGe(actors.calls("released"), 1, "released bonds");
+        assertGe(actors.calls("falls"), 3, "totals that fell");
         invariant_02_BooksAreTheGhosts();
         actors.everybodyLeaves();
     }

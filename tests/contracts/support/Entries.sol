@@ -7,15 +7,27 @@ library Entries {
     uint8 internal constant ACCEPTED = 1;
     uint8 internal constant DUPLICATE = 2;
 
-    /// @return A record of 112 bytes; everything that no test looks at is filled with `seed`.
+    uint8 internal constant IMPRESSION = 1;
+    uint8 internal constant CLICK = 3;
+
+    /// @return An impression's record; everything that no test looks at is filled with `seed`.
     function record(uint8 verdict, uint32 publisher, bytes16 id, uint256 seed)
+        internal
+        pure
+        returns (bytes memory)
+    {
+        return recordOf(IMPRESSION, verdict, publisher, id, seed);
+    }
+
+    /// @return A record of 112 bytes.
+    function recordOf(uint8 kind, uint8 verdict, uint32 publisher, bytes16 id, uint256 seed)
         internal
         pure
         returns (bytes memory)
     {
         bytes32 filler = keccak256(abi.encode(seed));
         bytes memory front =
-            abi.encodePacked(uint8(1), uint8(1), uint8(0), verdict, uint32(1), publisher);
+            abi.encodePacked(uint8(1), kind, uint8(0), verdict, uint32(1), publisher);
         bytes memory middle = abi.encodePacked(uint32(seed), uint32(5), id, bytes16(0));
         bytes memory back = abi.encodePacked(bytes12(filler), filler, bytes16(filler));
         return abi.encodePacked(front, middle, back);

@@ -73,3 +73,11 @@ contract ReentrantToken is MockDollar("AGAIN", 6) {
         (hasReentered,) = callee.call(call_);
     }
 }
+
+/// @notice Balances shrink by themselves.
+contract RebasingToken is MockDollar("SHRINK", 6) {
+    function shrink(address holder, uint256 amount) external {
+        uint256 balance = balanceOf(holder);
+        _burn(holder, amount < balance ? amount : balance);
+    }
+}

@@ -238,7 +238,7 @@ contract BreachTest is BondWorld {
         _anchor(RECEIPT_SIZE + 1);
         bond.proveDoubleCount(_head(), _found(FIRST + 2), _found(RECEIPT_SIZE));
         assertEq(bond.bond(), BOND - PENALTY, "punished");
-        bytes32 id = keccak256(abi.encode(PUB_A, bytes16(uint128(2))));
+        bytes32 id = keccak256(abi.encode(Entries.IMPRESSION, PUB_A, bytes16(uint128(2))));
         assertTrue(bond.isPunished(id), "noted");
         _doubleReverts(
             _found(RECEIPT_SIZE),
@@ -253,7 +253,10 @@ contract BreachTest is BondWorld {
         _append(Entries.record(Entries.ACCEPTED, PUB_B, bytes16(uint128(2)), 1));
         _append(Entries.envelope(PUB_A, 1, 1));
         _append(hex"06");
-        _anchor(RECEIPT_SIZE + 4);
+        // An advertiser's conversion can't take the id of a publisher's impression.
+        bytes16 id = bytes16(uint128(1));
+        _append(Entries.recordOf(Entries.CLICK, Entries.ACCEPTED, PUB_A, id, 0));
+        _anchor(RECEIPT_SIZE + 5);
         bytes memory reason = abi.encodeWithSelector(IOperatorBond.NotCountedTwice.selector);
         _doubleReverts(_found(FIRST + 1), _found(RECEIPT_SIZE), reason);
         _doubleReverts(_found(RECEIPT_SIZE), _found(FIRST + 1), reason);
@@ -262,6 +265,7 @@ contract BreachTest is BondWorld {
         _doubleReverts(_found(FIRST + 1), _found(FIRST + 2), reason);
         _doubleReverts(_found(FIRST), _found(RECEIPT_SIZE + 2), reason);
         _doubleReverts(_found(RECEIPT_SIZE + 3), _found(FIRST + 1), reason);
+        _doubleReverts(_found(RECEIPT_SIZE + 4), _found(FIRST + 1), reason);
     }
 
     function test_RevertWhen_ADoubleIsNotInTheLog() public {

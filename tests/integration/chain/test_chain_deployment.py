@@ -11,8 +11,9 @@ import pytest
 from adtally.chain.compile import Artifact
 from adtally.chain.connection import Chain
 from adtally.chain.contracts.access_manager import AccessManager, AccessRole
+from adtally.chain.contracts.operator_bond import OperatorBond
 from adtally.chain.contracts.token import Token
-from adtally.chain.deploy import MemberKeys, Officer, Officers, deploy
+from adtally.chain.deploy import BondTerms, MemberKeys, Officer, Officers, deploy
 from adtally.chain.deployment import DeployedContract, Deployment
 from adtally.chain.local_node import LocalNode, start_anvil
 from adtally.errors import ChainReverted, ChainUnavailable, ForeignChain, InvalidInput
@@ -48,6 +49,25 @@ async def test_deploy__saved_and_loaded__is_accepted_by_its_chain(
         assert token.currency == "USD"
         coin = Token(any_site.chain, token.address)
         assert (await coin.symbol(), await coin.decimals()) == (symbol, token.decimals)
+
+
+@pytest.mark.asyncio
+async def test_deploy__bond_in_another_token__is_of_that_token_and_penalty(
+    hardhat_site: ChainSite, artifacts: dict[str, Artifact]
+) -> None:
+    chain, token = hardhat_site.chain, hardhat_site.deployment.tokens["DAIX"].address
+    deployment = await deploy(
+        chain,
+        artifacts,
+        deployer_key=DEPLOYER.private_key,
+        operator=MemberKeys(OPERATOR.address, RECEIPTS.address),
+        attestors=[attestor.address for attestor in ATTESTORS],
+        threshold=2,
+        bond=BondTerms(token, 7),
+    )
+    assert deployment.operator_bond is not None
+    bond = OperatorBond(chain, deployment.operator_bond.address)
+    assert (await bond.token(), await bond.penalty(), await bond.bond()) == (token, 7, 0)
 
 
 @pytest.mark.asyncio

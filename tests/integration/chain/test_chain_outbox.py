@@ -466,7 +466,7 @@ async def test_effects__settle_claim_and_cut_before_they_are_due__are_not_there(
     office = Office(site, database)
     line = ClaimLine(1, 2, Counts(1), ())
     calls = {
-        SETTLE: site.settle_call(Statement(1, 1, 5, 0, Counts(), bytes(32), False)),
+        SETTLE: site.settle_call(Statement(1, 1, 5, 0, Counts(), 0, bytes(32), False)),
         CLAIM: site.escrow.claim_many_call([line]),
         PAY_CUT: site.escrow.pay_cut_call(1, 0),
     }

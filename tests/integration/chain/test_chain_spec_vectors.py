@@ -16,7 +16,7 @@ from eth_utils import function_signature_to_4byte_selector
 from support.chain_site import PROJECT_ROOT, ChainSite
 
 VECTORS = PROJECT_ROOT / "docs" / "spec" / "vectors"
-STATEMENT = "(uint32,uint32,uint64,uint128,(uint64,uint64,uint64,uint64),bytes32,bool)"
+STATEMENT = "(uint32,uint32,uint64,uint128,(uint64,uint64,uint64,uint64),uint64,bytes32,bool)"
 COUNTS = "(uint64,uint64,uint64,uint64)"
 
 
@@ -80,6 +80,7 @@ async def test_escrow__statement_and_line_vectors__same_digest_and_leaves(
         fields["treeSize"],
         fields["linesTotal"],
         counts,
+        fields["corrections"],
         raw(fields["linesRoot"]),
         fields["isFinal"],
     )
@@ -108,10 +109,10 @@ async def test_escrow__statement_and_line_vectors__same_digest_and_leaves(
 
 
 @pytest.mark.asyncio
-async def test_membership__successor_vector__same_digest(hardhat_site: ChainSite) -> None:
+async def test_event_log__successor_vector__same_digest(hardhat_site: ChainSite) -> None:
     vector = message("AttestorSetSuccessor")
     at = raw(vector["typed_data"]["domain"]["verifyingContract"])
-    await placed(hardhat_site, hardhat_site.deployment.membership.address, at)
+    await placed(hardhat_site, hardhat_site.deployment.event_log.address, at)
     fields = vector["typed_data"]["message"]
     attestors = ["0x" + raw(each).hex() for each in load("signatures")["attestors"]]
     digest = await ask(

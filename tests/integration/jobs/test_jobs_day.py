@@ -54,6 +54,8 @@ async def test_day__threshold_then_final__everybody_is_paid_and_the_rest_goes_ba
     }
     assert sums == {
         TransferKind.DEPOSIT: FUNDING,
+        TransferKind.BOND: 0,
+        TransferKind.BOND_RELEASED: 0,
         TransferKind.CLAIM: 8_000,
         TransferKind.CUT: 400,
         TransferKind.REFUND: FUNDING - 8_400,

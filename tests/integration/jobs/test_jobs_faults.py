@@ -213,7 +213,7 @@ async def test_books__statement_settled_that_was_not_drafted__stops(
     lines = [Line(ALICE, Counts(500), 1_000_000)]
     domain = world.deployment.escrow_domain
     size = anchor.checkpoint.tree_size
-    statement = build_statement(domain, CAMPAIGN, 1, size, lines, is_final=False)
+    statement = build_statement(domain, CAMPAIGN, 1, size, lines, corrections=0, is_final=False)
     digest = statement_digest(domain, statement)
     signatures = {address_of(key): sign(digest, key) for key in ATTESTOR_KEYS}
     quorum = make_quorum(2, world.deployment.attestors, signatures)

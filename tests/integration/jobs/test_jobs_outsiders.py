@@ -9,7 +9,6 @@ import pytest
 from eth_utils import keccak
 
 from adtally.chain.contracts.campaign_escrow import ClaimLine
-from adtally.chain.contracts.membership import Membership
 from adtally.chain.contracts.quorum import make_quorum
 from adtally.chain.contracts.token import Token
 from adtally.events.eip712 import statement_digest
@@ -63,16 +62,15 @@ async def test_books__campaign_settled_by_attestors_of_its_own__is_left_alone(
     await _alice_is_paid(world, 1_000_000)
 
     mine = keccak(b"an attestor of my own")
-    people = Membership(world.chain, world.deployment.membership.address)
     advertiser = world.wallet(ADVERTISER)
-    await advertiser.send(people.create_attestor_set_call([address_of(mine)], 1))
+    await advertiser.send(world.context.event_log.create_attestor_set_call([address_of(mine)], 1))
     terms = replace(world.terms, attestor_set=world.deployment.attestor_set + 1)
     await advertiser.send(world.escrow.open_campaign_call(terms))
     await advertiser.send(world.token.mint_call(advertiser.address, 1))
     await advertiser.send(world.token.approve_call(world.escrow.address, 1))
     await advertiser.send(world.escrow.fund_call(CAMPAIGN + 1, 1))
     domain = world.deployment.escrow_domain
-    statement = build_statement(domain, CAMPAIGN + 1, 1, 1, [], is_final=False)
+    statement = build_statement(domain, CAMPAIGN + 1, 1, 1, [], corrections=0, is_final=False)
     signature = sign(statement_digest(domain, statement), mine)
     quorum = make_quorum(1, [address_of(mine)], {address_of(mine): signature})
     await advertiser.send(world.escrow.settle_call(statement, quorum))

@@ -30,7 +30,7 @@ SIGNATURE, OTHER = b"\x51" * 65, b"\x52" * 65
 
 def _statement(campaign: int = 1, sequence: int = 1, tree_size: int = 50) -> Statement:
     counts = Counts(11, 4, 2, 1)
-    return Statement(campaign, sequence, tree_size, MAX, counts, b"\x77" * 32, False)
+    return Statement(campaign, sequence, tree_size, MAX, counts, 3, b"\x77" * 32, False)
 
 
 def _checkpoint(size: int, digest: bytes = b"\x01" * 32, attestors: int = 1) -> NewRequest:
@@ -102,6 +102,29 @@ async def test_statements__several__latest_and_unsettled_are_found(database: Dat
     assert [(r.statement.campaign, r.statement.sequence) for r in unsettled] == [(2, 1), (1, 2)]
     assert [row.settlement for row in listed] == [settlement, None]
     assert len(everything) == 3
+
+
+@pytest.mark.asyncio
+async def test_statements__objected_to__activates_later_and_is_not_the_last(
+    database: Database,
+) -> None:
+    settlement = Settlement(b"\x01" * 32, 7, b"\x02" * 32, 1_700_000_000)
+    final = replace(_statement(), is_final=True)
+    async with database.transaction() as session:
+        await statements.add_statement(session, final, LINES, DraftReason.FINAL, 9)
+        with pytest.raises(NotFound):
+            await statements.set_objection(session, 1, 1, 1_700_000_600)
+        await statements.set_settlement(session, 1, 1, settlement)
+    async with database.transaction() as session:
+        assert (await statements.get_statement(session, 1, 1)).is_last
+        await statements.set_objection(session, 1, 1, 1_700_000_600)
+    async with database.session() as session:
+        row = await statements.get_statement(session, 1, 1)
+    assert row.statement == final
+    assert not row.is_last
+    assert row.settlement == replace(
+        settlement, activates_at_seconds=1_700_000_600, is_objected=True
+    )
 
 
 @pytest.mark.asyncio

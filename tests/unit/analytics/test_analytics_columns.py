@@ -11,7 +11,7 @@ from adtally.errors import StorageCorrupt
 from adtally.events.record import AdEvent, DeviceClass, EventType, NetworkClass, UserAgentClass
 from adtally.events.verdict import Verdict
 from adtally.settlement.rates import event_amount_milli
-from adtally.types import UINT32_MAX, UINT48_MAX, UINT64_MAX, UINT96_MAX, Rates
+from adtally.types import UINT32_MAX, UINT48_MAX, UINT64_MAX, UINT80_MAX, Rates
 
 RATES = Rates(2_500, 700, 11, 30)
 FIELDS = (
@@ -65,8 +65,8 @@ def test_records_table__amount__the_rate_if_accepted_else_zero(log, make_event, 
 
 def test_records_table__largest_rate__exact(log, make_event) -> None:  # type: ignore[no-untyped-def]
     log.add([make_event(EventType.CONVERSION)], 1)
-    table = table_of(log, lambda campaign, publisher: Rates(per_conversion=UINT96_MAX))
-    assert table["amount_milli"].to_pylist() == [Decimal(UINT96_MAX * 1000)]
+    table = table_of(log, lambda campaign, publisher: Rates(per_conversion=UINT80_MAX))
+    assert table["amount_milli"].to_pylist() == [Decimal(UINT80_MAX * 1000)]
 
 
 def test_records_table__orders__asked_by_campaign_and_publisher(log, make_event) -> None:  # type: ignore[no-untyped-def]

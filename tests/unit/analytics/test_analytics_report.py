@@ -16,7 +16,7 @@ from adtally.analytics.report import report
 from adtally.errors import InvalidInput, Overloaded, StorageCorrupt, TooLarge
 from adtally.events.record import DeviceClass, EventType
 from adtally.events.verdict import Verdict
-from adtally.types import UINT48_MAX, UINT96_MAX, Counts, Rates
+from adtally.types import UINT48_MAX, UINT80_MAX, Counts, Rates
 
 USDX = Token("USDX", 6, 840)
 HOUR = 3_600_000
@@ -225,10 +225,10 @@ def test_report__amounts_beyond_64_bits__exact_and_never_wrapped(  # type: ignor
 ) -> None:
     log.add([make_event(EventType.CONVERSION) for _ in range(1_000)], 1)
     dataset = Dataset(tmp_path / "parquet", "test log")
-    Deriver(log, dataset, lambda c, p: Rates(per_conversion=UINT96_MAX)).catch_up()
+    Deriver(log, dataset, lambda c, p: Rates(per_conversion=UINT80_MAX)).catch_up()
     found = report(dataset, ReportQuery(1), Token("DAIX", 18, 840)).total
-    assert found.spend_base_units == UINT96_MAX * 1_000
-    assert found.spend_milli_base_units == UINT96_MAX * 1_000_000
+    assert found.spend_base_units == UINT80_MAX * 1_000
+    assert found.spend_milli_base_units == UINT80_MAX * 1_000_000
 
 
 def test_report__sum_beyond_127_bits__refused(log, make_event, tmp_path) -> None:  # type: ignore[no-untyped-def]

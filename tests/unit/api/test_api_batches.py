@@ -45,7 +45,7 @@ async def test_batches__each_transport__same_records_under_one_signature(
     assert response.status_code == 200, response.text
     answer = response.json()
     assert answer["verdicts"] == ["accepted"] * 3
-    assert answer["receipt"]["records_hash"] == "0x" + batch.records_hash.hex()
+    assert answer["receipt"]["records_root"] == "0x" + batch.records_root.hex()
     again = await post(api, BINARY_TYPE, batch_to_wire(batch))
     assert again.json() == answer | {"replayed": True}
 

@@ -19,7 +19,8 @@ from adtally.events.record import set_verdict
 from adtally.events.signature import address_of, recover
 from adtally.events.verdict import Verdict
 from adtally.jobs.attestations import MAX_REASON_CHARACTERS
-from adtally.log.merkle import MerkleTree, leaf_hash
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hash
 from adtally.settlement.machine import LogMachine, batch_entries
 from adtally.types import Address, BlockStamp, ChainLog, Checkpoint, Statement
 from support.world import (

@@ -17,6 +17,9 @@ from adtally.audit.chain_events import (
     CutPaid,
     EventFormat,
     Funded,
+    ObjectionBondReleased,
+    ObjectionDecided,
+    ObjectionRaised,
     PayoutChangeCancelled,
     PayoutChangeRequested,
     PayoutRegistered,
@@ -36,17 +39,20 @@ CASES: list[tuple[str, list[Any], list[Any], AuditedEvent]] = [
     (
         "StatementSubmitted",
         [1, 2],
-        [(1, 2, 3, 4, (5, 6, 7, 8), ROOT, True), 99],
-        StatementSubmitted(Statement(1, 2, 3, 4, Counts(5, 6, 7, 8), ROOT, True), 99),
+        [(1, 2, 3, 4, (5, 6, 7, 8), 9, ROOT, True), 99],
+        StatementSubmitted(Statement(1, 2, 3, 4, Counts(5, 6, 7, 8), 9, ROOT, True), 99),
     ),
     (
         "Claimed",
         [1, 2],
-        [TO, 3, 2**128 - 1, (5, 6, 7, 8)],
-        Claimed(1, 2, TO, 3, 2**128 - 1, Counts(5, 6, 7, 8)),
+        [TO, 3, 2**128 - 1],
+        Claimed(1, 2, TO, 3, 2**128 - 1),
     ),
     ("CutPaid", [1, 2], [TO, 3, 4], CutPaid(1, 2, TO, 3, 4)),
     ("Refunded", [1], [TO, 3, 4], Refunded(1, TO, 3, 4)),
+    ("ObjectionRaised", [1, 2], [3, 4, "too many"], ObjectionRaised(1, 2, 3, 4)),
+    ("ObjectionDecided", [1, 2], [True], ObjectionDecided(1, 2, True)),
+    ("ObjectionBondReleased", [1], [TO, 3], ObjectionBondReleased(1, TO, 3)),
     ("Funded", [1, SENDER], [3, 4], Funded(1, SENDER, 3, 4)),
     ("MemberRegistered", [1, SENDER], [2, ROOT, 5, SENDER, TO], PayoutRegistered(1, TO)),
     ("PayoutChangeRequested", [1], [TO, 5], PayoutChangeRequested(1, TO, 5)),
@@ -102,11 +108,11 @@ def test_decode_event__other_events__pass_by() -> None:
     contract = AUDITED_EVENTS[0].contract
     assert decode_event(contract, ChainLog(1, ROOT, ROOT, 0, TO, (), b"")) is None
     assert decode_event(contract, ChainLog(1, ROOT, ROOT, 0, TO, (ROOT,), b"")) is None
-    claimed = encoded("Claimed", [1, 2], [TO, 3, 4, (5, 6, 7, 8)])
+    claimed = encoded("Claimed", [1, 2], [TO, 3, 4])
     assert decode_event(contract, claimed) is None
 
 
 def test_decode_event__topics_that_contradict_the_statement__refused() -> None:
-    log = encoded("StatementSubmitted", [1, 3], [(1, 2, 3, 4, (5, 6, 7, 8), ROOT, True), 99])
+    log = encoded("StatementSubmitted", [1, 3], [(1, 2, 3, 4, (5, 6, 7, 8), 9, ROOT, True), 99])
     with pytest.raises(InvalidInput):
         decode_event(form("StatementSubmitted").contract, log)

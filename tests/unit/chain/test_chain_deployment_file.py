@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def test_deployment__json__has_the_documented_fields() -> None:
         "membership",
         "event_log",
         "campaign_escrow",
+    }
+
+
+def test_deployment__with_a_bond__names_it_among_the_contracts(tmp_path: Path) -> None:
+    bonded = replace(DEPLOYMENT, operator_bond=DeployedContract(b"\x0e" * 20, b"\x06" * 32))
+    bonded.save(tmp_path / "deployment.json")
+    assert Deployment.load(tmp_path / "deployment.json") == bonded
+    assert bonded.to_json()["contracts"]["operator_bond"] == {
+        "address": "0x0E0e0e0E0e0E0E0e0E0e0e0E0e0e0e0e0e0e0e0E",
+        "code_hash": "0x" + "06" * 32,
     }
 
 

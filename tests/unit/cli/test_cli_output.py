@@ -10,9 +10,11 @@ from eth_utils import to_checksum_address
 from rich.console import Console
 from typer.testing import CliRunner
 
+from adtally.chain.deploy import BondTerms
 from adtally.chain.deployment import DeployedContract, Deployment
 from adtally.cli import app, result_console
-from adtally.commands.deploy import show_deployment
+from adtally.commands.deploy import parse_bond, show_deployment
+from adtally.errors import InvalidInput
 from adtally.events.signature import address_of
 from adtally.intake.keys import OperatorKeys
 
@@ -59,3 +61,11 @@ def test_up__stop_local_chain_without_any__says_so(
     done = CliRunner().invoke(app, ["up", "--stop-local-chain"])
     assert done.exit_code == 0, done.output
     assert "no supervisor of a local chain" in done.output
+
+
+def test_parse_bond__token_and_penalty__both_or_none() -> None:
+    assert parse_bond(None, None) is None
+    assert parse_bond("0x" + "11" * 20, 5) == BondTerms(b"\x11" * 20, 5)
+    for token, penalty in (("0x" + "11" * 20, None), (None, 5), ("0x11", 5)):
+        with pytest.raises(InvalidInput):
+            parse_bond(token, penalty)

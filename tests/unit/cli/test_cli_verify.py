@@ -18,7 +18,8 @@ from adtally.commands.verify import VerifyOptions, verify
 from adtally.errors import AdtallyError, InvalidInput, VerificationFailed
 from adtally.events.eip712 import Receipt, log_domain, receipt_digest
 from adtally.events.signature import address_of, sign
-from adtally.log.merkle import MerkleTree, leaf_hash
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hash
 
 KEY = b"\x05" * 32
 ENTRIES = [bytes((number,)) * 20 for number in range(1, 12)]
@@ -60,7 +61,7 @@ def receipt_document(deployment: Path) -> dict[str, object]:
     return {
         "member": receipt.member,
         "sequence": receipt.sequence,
-        "records_hash": "0x" + receipt.records_hash.hex(),
+        "records_root": "0x" + receipt.records_root.hex(),
         "first_index": receipt.first_index,
         "count": receipt.count,
         "tree_size": receipt.tree_size,

@@ -52,14 +52,14 @@ def client_for(handler: Handler, retry: RetryPolicy = QUICK) -> PublisherClient:
 
 def answer_to(batch: SignedBatch, key: bytes = RECEIPT_KEY) -> dict[str, object]:
     receipt = Receipt(
-        batch.member, batch.sequence, batch.records_hash, 5, len(batch.records), 7, bytes(32), 99
+        batch.member, batch.sequence, batch.records_root, 5, len(batch.records), 7, bytes(32), 99
     )
     signature = sign(receipt_digest(FACTS.domain, receipt), key)
     return {
         "receipt": {
             "member": receipt.member,
             "sequence": receipt.sequence,
-            "records_hash": "0x" + receipt.records_hash.hex(),
+            "records_root": "0x" + receipt.records_root.hex(),
             "first_index": receipt.first_index,
             "count": receipt.count,
             "tree_size": receipt.tree_size,

@@ -39,6 +39,7 @@ EXPECTED = [
     "no_order",
     "accepted",
     "accepted",
+    "duplicate",
     "accepted",
     "order_cap_reached",
     "accepted",

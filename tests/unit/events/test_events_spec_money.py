@@ -114,6 +114,13 @@ def test_line_vectors__amount__is_the_exact_price_floored_once(case: dict[str, A
     assert int(case["amount_base_units"]) == min(floor(exact), int(case["cap_base_units"]))
 
 
+@pytest.mark.parametrize("case", MONEY["releases"], ids=lambda case: case["amount_base_units"])
+def test_release_vectors__holdback__is_rounded_up(case: dict[str, Any]) -> None:
+    amount, holdback = int(case["amount_base_units"]), case["holdback_basis_points"]
+    held = -floor(Fraction(-amount * holdback, 10_000))
+    assert int(case["released_base_units"]) == amount - held
+
+
 @pytest.mark.parametrize("case", MONEY["reserves"], ids=lambda case: case["reserve_base_units"])
 def test_reserve_vectors__cuts__are_floored_one_by_one(case: dict[str, Any]) -> None:
     total = int(case["lines_total_base_units"])

@@ -38,7 +38,7 @@ def test_deployment__table__has_every_field() -> None:
     contract = DeployedContract(bytes(20), bytes(32))
     deployment = Deployment(
         1, bytes(32), 0, contract, contract, contract, contract, 1, 1, 2, (bytes(20),), bytes(20),
-        tokens={"USDX": DeployedToken(bytes(20), 6)},
+        operator_bond=contract, tokens={"USDX": DeployedToken(bytes(20), 6)},
     )  # fmt: skip
     documented = [row[0] for row in tables("deployment.md")[0][1:]]
     found = deployment.to_json()
@@ -51,10 +51,12 @@ def test_deployment__table__has_every_field() -> None:
 @pytest.mark.parametrize(
     ("source", "type_string", "domain"),
     [
-        ("EventLog.sol", eip712.CHECKPOINT_TYPE, eip712.LOG_DOMAIN_NAME),
+        ("EventLog.sol", eip712.CHECKPOINT_TYPE, None),
         ("libraries/StatementHash.sol", eip712.STATEMENT_TYPE, None),
         ("CampaignEscrow.sol", None, eip712.ESCROW_DOMAIN_NAME),
-        ("Membership.sol", eip712.SUCCESSOR_TYPE, eip712.MEMBERSHIP_DOMAIN_NAME),
+        ("EventLog.sol", None, eip712.LOG_DOMAIN_NAME),
+        ("AttestorSets.sol", eip712.SUCCESSOR_TYPE, None),
+        ("OperatorBond.sol", eip712.RECEIPT_TYPE, None),
     ],
 )
 def test_contracts__type_strings_and_domains__are_the_same(

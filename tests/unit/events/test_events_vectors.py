@@ -149,10 +149,11 @@ def test_batch__wire_sliced_by_its_byte_table__is_header_and_records() -> None:
     }
 
 
-def test_batch__records__hash_to_the_records_hash() -> None:
+def test_batch__records__have_the_records_root() -> None:
     batch = vectors("batches.json")
-    joined = b"".join(unhex(record) for record in batch["records"])
-    assert hashlib.sha256(joined).digest() == unhex(batch["records_hash"])
+    a, b, c = (hashlib.sha256(b"\0" + unhex(record)).digest() for record in batch["records"])
+    left = hashlib.sha256(b"\1" + a + b).digest()
+    assert hashlib.sha256(b"\1" + left + c).digest() == unhex(batch["records_root"])
 
 
 def test_record__in_two_sha256_blocks__with_prefix_and_padding() -> None:

@@ -17,9 +17,9 @@ from adtally.events.signature import address_of, recover
 from adtally.events.verdict import Verdict
 from adtally.intake.clock import VirtualClock
 from adtally.intake.sequencer import Sequencer
-from adtally.log.merkle import leaf_hash
 from adtally.log.proof import verify_inclusion
 from adtally.log.store import LogStore
+from adtally.rfc9162 import leaf_hash
 from adtally.settlement.machine import LogMachine
 from support.world import (
     ALICE,

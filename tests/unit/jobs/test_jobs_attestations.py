@@ -144,7 +144,7 @@ async def test_successor__named__removed_attestors_do_not_count_any_more(
 async def test_statement_request__goes_to_the_campaigns_set(
     desk: AttestationDesk, database: Database
 ) -> None:
-    statement = Statement(4, 1, 7, 100, Counts(1), b"\x01" * 32, False)
+    statement = Statement(4, 1, 7, 100, Counts(1), 0, b"\x01" * 32, False)
     async with database.transaction() as session:
         asked = await BOOK.ask_statement(session, statement, Checkpoint(7, bytes(32)), 2, 1)
     assert await desk.open_requests(A) == [asked]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from adtally.events.facts import TimeFacts
@@ -14,13 +16,12 @@ from support.world import (
     ALICE,
     BOB,
     CAMPAIGN,
-    FLIGHT_END,
-    LATE_WINDOW,
+    FINAL_FROM,
     NOON_MS,
     World,
 )
 
-CLOSES_MS = (FLIGHT_END + LATE_WINDOW) * 1000
+FINAL_MS = FINAL_FROM * 1000
 
 
 def _machine(world: World, events: int, member: int = ALICE) -> LogMachine:
@@ -87,26 +88,40 @@ def test_due_drafts__impression_goal__counts_from_the_last_statement() -> None:
 def test_due_drafts__flight_over_in_the_log__final_exactly_once(events: int) -> None:
     world = World()
     machine = _machine(world, events) if events else world.machine()
-    assert due_drafts(machine, {}, CLOSES_MS) == []
-    machine.apply_facts(TimeFacts(CLOSES_MS))
-    (final,) = due_drafts(machine, {}, CLOSES_MS)
+    assert due_drafts(machine, {}, FINAL_MS) == []
+    machine.apply_facts(TimeFacts(FINAL_MS))
+    (final,) = due_drafts(machine, {}, FINAL_MS)
     assert final.reason is DraftReason.FINAL
     assert final.statement.is_final
     assert len(final.lines) == bool(events)
-    assert due_drafts(machine, {CAMPAIGN: _settled(final.statement, 0)}, CLOSES_MS) == []
+    assert due_drafts(machine, {CAMPAIGN: _settled(final.statement, 0)}, FINAL_MS) == []
+
+
+def test_due_drafts__final_was_objected_to__another_final_once_it_is_active() -> None:
+    machine = _machine(World(), 2)
+    machine.apply_facts(TimeFacts(FINAL_MS))
+    (final,) = due_drafts(machine, {}, FINAL_MS)
+    settled = _settled(final.statement, FINAL_FROM + 600)
+    assert settled.settlement is not None
+    objected = replace(settled, settlement=replace(settled.settlement, is_objected=True))
+    assert due_drafts(machine, {CAMPAIGN: objected}, FINAL_MS + 599_999) == []
+    (second,) = due_drafts(machine, {CAMPAIGN: objected}, FINAL_MS + 600_000)
+    assert (second.statement.sequence, second.statement.is_final) == (2, True)
+    assert second.statement.lines_root == final.statement.lines_root
+    assert due_drafts(machine, {CAMPAIGN: settled}, FINAL_MS + 600_000) == []
 
 
 def test_due_drafts__never_funded__nothing_even_after_the_flight() -> None:
     world = World(funding=0)
     machine = world.machine()
-    machine.apply_facts(TimeFacts(CLOSES_MS))
-    assert due_drafts(machine, {}, CLOSES_MS) == []
+    machine.apply_facts(TimeFacts(FINAL_MS))
+    assert due_drafts(machine, {}, FINAL_MS) == []
 
 
-def test_ends_unseen__clock_past_the_late_window__only_until_the_log_shows_it() -> None:
+def test_ends_unseen__clock_past_the_correction_window__only_until_the_log_shows_it() -> None:
     machine = World().machine()
-    assert ends_unseen(machine, set(), CLOSES_MS - 1) == []
-    assert ends_unseen(machine, set(), CLOSES_MS) == [CAMPAIGN]
-    assert ends_unseen(machine, {CAMPAIGN}, CLOSES_MS) == []
-    machine.apply_facts(TimeFacts(CLOSES_MS))
-    assert ends_unseen(machine, set(), CLOSES_MS + 1) == []
+    assert ends_unseen(machine, set(), FINAL_MS - 1) == []
+    assert ends_unseen(machine, set(), FINAL_MS) == [CAMPAIGN]
+    assert ends_unseen(machine, {CAMPAIGN}, FINAL_MS) == []
+    machine.apply_facts(TimeFacts(FINAL_MS))
+    assert ends_unseen(machine, set(), FINAL_MS + 1) == []

@@ -20,7 +20,7 @@ def _paid(kind: TransferKind, member: int, amount: int) -> TransferRow:
 
 
 def _row(campaign: int, sequence: int, activates_at_seconds: int | None) -> StatementRow:
-    statement = Statement(campaign, sequence, 10, 5, Counts(), bytes(32), False)
+    statement = Statement(campaign, sequence, 10, 5, Counts(), 0, bytes(32), False)
     settlement = (
         None
         if activates_at_seconds is None
@@ -44,6 +44,14 @@ def test_due_groups__lines_paid_or_under_the_minimum__are_left_out() -> None:
     assert list(due_groups(lines, paid, 1)) == [(0, [lines[0], lines[1]])]
     assert list(due_groups(lines, paid, 10)) == [(0, [lines[0]])]
     assert list(due_groups(lines, paid, 41)) == []
+
+
+def test_due_groups__held_back__only_what_is_released_is_due() -> None:
+    lines = [Line(2, Counts(), 101), Line(3, Counts(), 1)]
+    assert list(due_groups(lines, [], 1, 1_000)) == [(0, [lines[0]])]
+    paid = [_paid(TransferKind.CLAIM, 2, 90)]
+    assert list(due_groups(lines, paid, 1, 1_000)) == []
+    assert list(due_groups(lines, paid, 1, 0)) == [(0, lines)]
 
 
 def test_due_groups__many_lines__groups_do_not_depend_on_what_was_paid() -> None:

@@ -16,7 +16,7 @@ from adtally.log.checkpoint import (
     parse_checkpoint,
     sign_checkpoint,
 )
-from adtally.log.merkle import EMPTY_ROOT
+from adtally.rfc9162 import EMPTY_ROOT
 from adtally.types import Checkpoint
 
 ORIGIN = "adtally/31337/0x5fbdb2315678afecb367f032d93f642f64180aa3"

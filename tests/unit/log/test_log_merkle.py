@@ -8,7 +8,8 @@ from functools import cache
 import pytest
 
 from adtally.errors import InvalidInput
-from adtally.log.merkle import EMPTY_ROOT, MerkleTree, leaf_hash, leaf_hashes, node_hash
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import EMPTY_ROOT, leaf_hash, leaf_hashes, node_hash
 
 # transparency-dev/merkle, testonly/constants.go and proof/verify_test.go (Apache-2.0).
 LEAVES = [

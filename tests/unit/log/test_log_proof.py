@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from adtally.errors import VerificationFailed
-from adtally.log.merkle import EMPTY_ROOT, MerkleTree, leaf_hash
+from adtally.log.merkle import MerkleTree
 from adtally.log.proof import verify_consistency, verify_inclusion
+from adtally.rfc9162 import EMPTY_ROOT, leaf_hash
 
 SIZES = 256
 

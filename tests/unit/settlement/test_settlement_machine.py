@@ -19,10 +19,9 @@ from support.world import (
     CAMPAIGN,
     CHAIN_ID,
     ESCROW_DOMAIN,
-    FLIGHT_END,
+    FINAL_FROM,
     IDENTITY,
     KYC_EXPIRES,
-    LATE_WINDOW,
     NOON_MS,
     World,
     key_of,
@@ -167,12 +166,12 @@ def test_machine__batch_between_parts_of_facts__refused() -> None:
         machine.judge_batch(world.batch([world.event()], sequence=1), NOON_MS)
 
 
-def test_machine__final__only_past_the_late_window() -> None:
+def test_machine__final__only_past_the_correction_window() -> None:
     machine = World().machine()
-    closes = (FLIGHT_END + LATE_WINDOW) * 1000
-    machine.apply_facts(TimeFacts(closes - 1))
+    earliest = FINAL_FROM * 1000
+    machine.apply_facts(TimeFacts(earliest - 1))
     assert not machine.may_be_final(CAMPAIGN)
-    machine.apply_facts(TimeFacts(closes))
+    machine.apply_facts(TimeFacts(earliest))
     assert machine.may_be_final(CAMPAIGN)
 
 

@@ -10,7 +10,7 @@ from adtally.events.facts import DeclarationKind, RulesFacts
 from adtally.events.record import AdEvent, EventType, NetworkClass, UserAgentClass
 from adtally.events.verdict import Verdict
 from adtally.settlement.machine import LogMachine
-from adtally.types import Cut, Rates
+from adtally.types import Cut, Rates, Role
 from adtally.verification.rule_set import RuleSet
 from support.world import (
     ADVERTISER,
@@ -53,6 +53,32 @@ def test_judge__honest_path__accepts_all_four_types(world: World) -> None:
     assert judge(world, machine, impression, viewable, click) == [Verdict.ACCEPTED] * 3
     conversion = world.event(EventType.CONVERSION, parent_id=click.id)
     assert judge(world, machine, conversion, member=ADVERTISER) == [Verdict.ACCEPTED]
+
+
+def test_judge__reported_by_publisher_and_collector__counts_once(world: World) -> None:
+    machine = world.machine()
+    # The agency collects hits too; it signs them as itself.
+    machine.facts.members[AGENCY].roles |= Role.COLLECTOR
+    event, other = world.event(), world.event()
+    assert judge(world, machine, event) == [Verdict.ACCEPTED]
+    assert judge(world, machine, event, member=AGENCY) == [Verdict.DUPLICATE]
+    assert judge(world, machine, replace(event, country="FR"), member=AGENCY) == [Verdict.CONFLICT]
+    assert judge(world, machine, other, member=AGENCY) == [Verdict.ACCEPTED]
+    assert judge(world, machine, other) == [Verdict.DUPLICATE]
+
+
+def test_judge__one_id_of_two_publishers__counts_for_both(world: World) -> None:
+    machine = world.machine()
+    event = world.event()
+    assert judge(world, machine, event) == [Verdict.ACCEPTED]
+    assert judge(world, machine, replace(event, publisher=BOB), member=BOB) == [Verdict.ACCEPTED]
+
+
+def test_judge__refused_as_sender__does_not_take_the_id(world: World) -> None:
+    machine = world.machine()
+    event = world.event()
+    assert judge(world, machine, event, member=BOB) == [Verdict.SENDER_NOT_ALLOWED]
+    assert judge(world, machine, event) == [Verdict.ACCEPTED]
 
 
 def test_judge__same_id_twice__duplicate_or_conflict(world: World) -> None:

@@ -24,16 +24,17 @@ from adtally.types import (
 )
 
 _COUNTS = "(uint64,uint64,uint64,uint64)"
-_RATES = "(uint96,uint96,uint96,uint96)"
+_RATES = "(uint80,uint80,uint80,uint80)"
 _TERMS = (
-    "(address,uint64,uint64,uint32,uint32,uint32,uint32,uint32,uint8,uint64,uint128,"
-    "(uint32,uint16)[])"
+    "(address,uint64,uint64,uint32,uint32,uint32,uint32,uint32,uint32,uint16,uint128,uint8,uint64,"
+    "uint128,(uint32,uint16)[])"
 )
-_STATEMENT = f"(uint32,uint32,uint64,uint128,{_COUNTS},bytes32,bool)"
+_STATEMENT = f"(uint32,uint32,uint64,uint128,{_COUNTS},uint64,bytes32,bool)"
 _CLAIM_LINE = f"(uint32,uint32,{_COUNTS},bytes32[])"
-_STATEMENT_VIEW = "(uint32,uint64,uint64,uint128,bytes32,bool)"
+_STATEMENT_VIEW = "(uint32,uint64,uint64,uint128,uint64,bytes32,bool)"
 _CAMPAIGN_VIEW = (
-    f"(uint32,uint64,uint128,uint128,uint128,uint128,uint128,{_STATEMENT_VIEW},{_STATEMENT_VIEW})"
+    "(uint32,uint64,uint64,uint128,uint128,uint128,uint128,uint128,uint128,uint8,"
+    f"{_STATEMENT_VIEW},{_STATEMENT_VIEW})"
 )
 
 OPEN_CAMPAIGN = Function(f"openCampaign({_TERMS})", "uint32")
@@ -48,6 +49,9 @@ CLAIM = Function(f"claim({_CLAIM_LINE})", "uint128")
 CLAIM_MANY = Function(f"claimMany({_CLAIM_LINE}[])", "uint128")
 PAY_CUT = Function("payCut(uint32,uint256)", "uint128")
 REFUND = Function("refund(uint32)", "uint128")
+OBJECT_TO = Function("objectTo(uint32,uint32,string)")
+RELEASE_OBJECTION_BOND = Function("releaseObjectionBond(uint32)", "address")
+BOOK_PAYOUTS = Function("bookPayouts(uint32)")
 RECOVER_SURPLUS = Function("recoverSurplus(address,address)", "uint256")
 PAUSE = Function("pause()")
 UNPAUSE = Function("unpause()")
@@ -70,9 +74,19 @@ STATEMENT_SUBMITTED = Event(
     f"StatementSubmitted(uint32 indexed campaign,uint32 indexed sequence,{_STATEMENT} statement,"
     "uint64 activatesAt)"
 )
+OBJECTION_RAISED = Event(
+    "ObjectionRaised(uint32 indexed campaign,uint32 indexed sequence,uint128 bond,"
+    "uint64 activatesAt,string reason)"
+)
+OBJECTION_DECIDED = Event(
+    "ObjectionDecided(uint32 indexed campaign,uint32 indexed sequence,bool isUpheld)"
+)
+OBJECTION_BOND_RELEASED = Event(
+    "ObjectionBondReleased(uint32 indexed campaign,address to,uint128 amount)"
+)
 CLAIMED = Event(
     "Claimed(uint32 indexed campaign,uint32 indexed publisher,address payout,uint128 amount,"
-    f"uint128 paidTotal,{_COUNTS} counts)"
+    "uint128 paidTotal)"
 )
 CLAIM_SKIPPED = Event("ClaimSkipped(uint32 indexed campaign,uint32 indexed publisher,bytes reason)")
 CUT_PAID = Event(
@@ -82,6 +96,19 @@ CUT_PAID = Event(
 REFUNDED = Event(
     "Refunded(uint32 indexed campaign,address to,uint128 amount,uint128 refundedTotal)"
 )
+
+
+class Objection(IntEnum):
+    """What became of the objection that a campaign's bond is held for."""
+
+    NONE = 0
+    """No bond is held."""
+    OPEN = 1
+    """Against the latest statement, undecided."""
+    UPHELD = 2
+    """The next statement contained more corrections; the bond waits to be released."""
+    REJECTED = 3
+    """It did not."""
 
 
 class OrderState(IntEnum):
@@ -111,21 +138,29 @@ class StatementView:
     tree_size: int
     activates_at_seconds: int
     lines_total_base_units: int
+    corrections: int
     lines_root: Hash
     is_final: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignView:
-    """A campaign's money and statements, in base units of its token."""
+    """A campaign's money and statements, in base units of its token.
+
+    ``closes_at_seconds``: when the refund opens and the holdback ends, as things stand.
+    ``unbooked_base_units``: payouts that ``liabilities`` still counts.
+    """
 
     advertiser: int
     flight_end_seconds: int
+    closes_at_seconds: int
     funded_base_units: int
     refunded_base_units: int
     claimed_base_units: int
     cuts_paid_base_units: int
+    unbooked_base_units: int
     reserved_base_units: int
+    objection: Objection
     latest: StatementView
     active: StatementView
 
@@ -152,15 +187,43 @@ class StatementSubmitted:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectionRaised:
+    """The latest statement activates later now and is not final any more."""
+
+    campaign: int
+    sequence: int
+    bond_base_units: int
+    activates_at_seconds: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectionDecided:
+    """The statement after ``sequence`` has decided the objection to it."""
+
+    campaign: int
+    sequence: int
+    is_upheld: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectionBondReleased:
+    """The bond of a decided objection was paid out: to the advertiser, or burned."""
+
+    campaign: int
+    to: Address
+    amount_base_units: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
-    """A publisher was paid; ``counts`` are the line's, cumulative."""
+    """A publisher was paid."""
 
     campaign: int
     publisher: int
     payout: Address
     amount_base_units: int
     paid_total_base_units: int
-    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +276,16 @@ class CampaignEscrow:
         return CampaignView(
             advertiser=row[0],
             flight_end_seconds=row[1],
-            funded_base_units=row[2],
-            refunded_base_units=row[3],
-            claimed_base_units=row[4],
-            cuts_paid_base_units=row[5],
-            reserved_base_units=row[6],
-            latest=StatementView(*row[7]),
-            active=StatementView(*row[8]),
+            closes_at_seconds=row[2],
+            funded_base_units=row[3],
+            refunded_base_units=row[4],
+            claimed_base_units=row[5],
+            cuts_paid_base_units=row[6],
+            unbooked_base_units=row[7],
+            reserved_base_units=row[8],
+            objection=Objection(row[9]),
+            latest=StatementView(*row[10]),
+            active=StatementView(*row[11]),
         )
 
     async def order(self, campaign: int, publisher: int, at: BlockStamp | None = None) -> OrderView:
@@ -240,7 +306,10 @@ class CampaignEscrow:
         return int(await self._read(REFUNDABLE, at, campaign))
 
     async def liabilities(self, token: Address, at: BlockStamp | None = None) -> int:
-        """Base units of ``token`` deposited and not yet paid out or refunded."""
+        """Base units of ``token`` deposited (bonds too) less refunds and booked payouts.
+
+        More than what is owed by every campaign's ``unbooked_base_units``.
+        """
         return int(await self._read(LIABILITIES, at, address_argument(token)))
 
     async def line_leaf(self, campaign: int, publisher: int, counts: Counts) -> Hash:
@@ -312,6 +381,18 @@ class CampaignEscrow:
         """Pay the advertiser what is not owed, once that is open."""
         return self._call(REFUND, campaign)
 
+    def object_to_call(self, campaign: int, sequence: int, reason: str) -> Call:
+        """Object to the latest statement while it is pending (the advertiser); costs the bond."""
+        return self._call(OBJECT_TO, campaign, sequence, reason)
+
+    def release_objection_bond_call(self, campaign: int) -> Call:
+        """Pay out the bond of a decided objection (anyone)."""
+        return self._call(RELEASE_OBJECTION_BOND, campaign)
+
+    def book_payouts_call(self, campaign: int) -> Call:
+        """Take the campaign's claims and cuts off ``liabilities`` (anyone)."""
+        return self._call(BOOK_PAYOUTS, campaign)
+
     def recover_surplus_call(self, token: Address, to: Address) -> Call:
         """Take out tokens above all liabilities (treasurer)."""
         return self._call(RECOVER_SURPLUS, address_argument(token), address_argument(to))
@@ -344,6 +425,30 @@ def decode_statement_submitted(log: ChainLog) -> StatementSubmitted:
     return StatementSubmitted(statement_from_abi(values["statement"]), values["activatesAt"])
 
 
+def decode_objection_raised(log: ChainLog) -> ObjectionRaised:
+    """Raises InvalidInput if the log is another event."""
+    values = OBJECTION_RAISED.decode(log)
+    return ObjectionRaised(
+        values["campaign"],
+        values["sequence"],
+        values["bond"],
+        values["activatesAt"],
+        values["reason"],
+    )
+
+
+def decode_objection_decided(log: ChainLog) -> ObjectionDecided:
+    """Raises InvalidInput if the log is another event."""
+    values = OBJECTION_DECIDED.decode(log)
+    return ObjectionDecided(values["campaign"], values["sequence"], values["isUpheld"])
+
+
+def decode_objection_bond_released(log: ChainLog) -> ObjectionBondReleased:
+    """Raises InvalidInput if the log is another event."""
+    values = OBJECTION_BOND_RELEASED.decode(log)
+    return ObjectionBondReleased(values["campaign"], address_result(values["to"]), values["amount"])
+
+
 def decode_claimed(log: ChainLog) -> Claimed:
     """Raises InvalidInput if the log is another event."""
     values = CLAIMED.decode(log)
@@ -353,7 +458,6 @@ def decode_claimed(log: ChainLog) -> Claimed:
         address_result(values["payout"]),
         values["amount"],
         values["paidTotal"],
-        Counts(*values["counts"]),
     )
 
 
@@ -393,10 +497,13 @@ def terms_to_abi(terms: Terms) -> tuple[object, ...]:
         terms.flight_start_seconds,
         terms.flight_end_seconds,
         terms.late_window_seconds,
+        terms.correction_window_seconds,
         terms.dispute_window_seconds,
         terms.grace_seconds,
         terms.notice_seconds,
         terms.attestor_set,
+        terms.holdback_basis_points,
+        terms.objection_bond_base_units,
         int(terms.goal_type),
         terms.goal_count,
         terms.settle_threshold_base_units,
@@ -411,14 +518,17 @@ def terms_from_abi(row: Any) -> Terms:
         flight_start_seconds=row[1],
         flight_end_seconds=row[2],
         late_window_seconds=row[3],
-        dispute_window_seconds=row[4],
-        grace_seconds=row[5],
-        notice_seconds=row[6],
-        attestor_set=row[7],
-        goal_type=GoalType(row[8]),
-        goal_count=row[9],
-        settle_threshold_base_units=row[10],
-        cuts=tuple(Cut(*cut) for cut in row[11]),
+        correction_window_seconds=row[4],
+        dispute_window_seconds=row[5],
+        grace_seconds=row[6],
+        notice_seconds=row[7],
+        attestor_set=row[8],
+        holdback_basis_points=row[9],
+        objection_bond_base_units=row[10],
+        goal_type=GoalType(row[11]),
+        goal_count=row[12],
+        settle_threshold_base_units=row[13],
+        cuts=tuple(Cut(*cut) for cut in row[14]),
     )
 
 
@@ -430,6 +540,7 @@ def statement_to_abi(statement: Statement) -> tuple[object, ...]:
         statement.tree_size,
         statement.lines_total_base_units,
         _counts(statement.counts),
+        statement.corrections,
         statement.lines_root,
         statement.is_final,
     )
@@ -437,7 +548,7 @@ def statement_to_abi(statement: Statement) -> tuple[object, ...]:
 
 def statement_from_abi(row: Any) -> Statement:
     """What ``statement_to_abi`` writes."""
-    return Statement(row[0], row[1], row[2], row[3], Counts(*row[4]), row[5], row[6])
+    return Statement(row[0], row[1], row[2], row[3], Counts(*row[4]), row[5], row[6], row[7])
 
 
 def _counts(counts: Counts) -> tuple[int, int, int, int]:

@@ -1,4 +1,4 @@
-"""EventLog: anchors of the log."""
+"""EventLog: anchors of the log, and the attestor sets that sign for it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from adtally.chain.abi import Call, Event, Function
-from adtally.chain.connection import Chain
+from adtally.chain.contracts.attestor_sets import AttestorSets
 from adtally.chain.contracts.quorum import QUORUM, Quorum
-from adtally.types import Address, BlockStamp, ChainLog, Checkpoint, Hash
+from adtally.types import BlockStamp, ChainLog, Checkpoint, Hash
 
 _CHECKPOINT = "(uint64,bytes32)"
 
 ANCHOR = Function(f"anchor({_CHECKPOINT},{_CHECKPOINT},bytes32[],{QUORUM})")
 VERIFY_INCLUSION = Function(f"verifyInclusion({_CHECKPOINT},uint64,bytes32,bytes32[])")
+REQUIRE_ATTESTED = Function(f"requireAttested(uint32,uint64,bytes32,{QUORUM})")
 HEAD_SIZE = Function("headSize()", "uint64")
 ANCHOR_COUNT = Function("anchorCount()", "uint64")
 IS_ANCHORED = Function(f"isAnchored({_CHECKPOINT})", "bool")
 CHECKPOINT_DIGEST = Function(f"checkpointDigest({_CHECKPOINT})", "bytes32")
 OPERATOR = Function("OPERATOR()", "uint32")
-ATTESTOR_SET = Function("ATTESTOR_SET()", "uint32")
+LOG_ATTESTOR_SET = Function("ATTESTOR_SET()", "uint32")
 RING_SIZE = Function("RING_SIZE()", "uint256")
+MAX_ANCHORS = Function("MAX_ANCHORS()", "uint64")
 
 ANCHORED = Event("Anchored(uint64 indexed treeSize,bytes32 rootHash,uint64 anchorNumber)")
 
@@ -37,12 +39,8 @@ class Anchored:
     number: int
 
 
-class EventLog:
+class EventLog(AttestorSets):
     """Reads and calls of the EventLog contract at ``address``."""
-
-    def __init__(self, chain: Chain, address: Address) -> None:
-        self.chain = chain
-        self.address = address
 
     async def _read(self, function: Function, at: BlockStamp | None, *args: object) -> Any:
         return function.decode(await self.chain.call(self.address, function.encode(*args), at))
@@ -67,13 +65,29 @@ class EventLog:
         """Member whose event key signs receipts."""
         return int(await self._read(OPERATOR, None))
 
-    async def attestor_set(self) -> int:
+    async def log_attestor_set(self) -> int:
         """Set that attests this log's checkpoints."""
-        return int(await self._read(ATTESTOR_SET, None))
+        return int(await self._read(LOG_ATTESTOR_SET, None))
 
     async def ring_size(self) -> int:
         """Anchors kept for inclusion proofs."""
         return int(await self._read(RING_SIZE, None))
+
+    async def max_anchors(self) -> int:
+        """Most anchors that the contract takes; a longer log goes on in a new one."""
+        return int(await self._read(MAX_ANCHORS, None))
+
+    async def require_attested(
+        self,
+        attestor_set: int,
+        tree_size: int,
+        digest: Hash,
+        quorum: Quorum,
+        at: BlockStamp | None = None,
+    ) -> None:
+        """Raises ChainReverted unless ``tree_size`` is anchored and the quorum is valid."""
+        data = REQUIRE_ATTESTED.encode(attestor_set, tree_size, digest, quorum.to_abi())
+        await self.chain.call(self.address, data, at)
 
     async def verify_inclusion(
         self,

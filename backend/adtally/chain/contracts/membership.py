@@ -1,23 +1,14 @@
-"""Membership: members, roles, keys and attestor sets."""
+"""Membership: members, their roles and keys."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adtally.chain.abi import (
-    Call,
-    Event,
-    Function,
-    address_argument,
-    address_result,
-    address_results,
-)
+from adtally.chain.abi import Call, Event, Function, address_argument, address_result
 from adtally.chain.connection import Chain
-from adtally.chain.contracts.quorum import QUORUM, Quorum
-from adtally.types import Address, BlockStamp, ChainLog, Hash
+from adtally.types import Address, BlockStamp, Hash
 
-_MEMBER = "(address,uint8,uint64,bytes32,address,address,uint64,address,address,uint64)"
+_MEMBER = "(address,uint8,uint64,bytes32,address,address,address,uint64)"
 
 REGISTER = Function("register(address,uint8,bytes32,uint64,address,address)")
 SET_ROLES = Function("setRoles(uint32,uint8)")
@@ -25,24 +16,17 @@ RENEW_KYC = Function("renewKyc(uint32,bytes32,uint64)")
 CHANGE_EVENT_KEY = Function("changeEventKey(address,uint32)")
 REQUEST_PAYOUT_CHANGE = Function("requestPayoutChange(address)")
 CANCEL_PAYOUT_CHANGE = Function("cancelPayoutChange()")
-CREATE_ATTESTOR_SET = Function("createAttestorSet(address[],uint8)")
-NAME_SUCCESSOR = Function(f"nameSuccessor(uint32,address[],uint8,{QUORUM})")
-REQUIRE_QUORUM = Function(f"requireQuorum(uint32,bytes32,{QUORUM})")
 MEMBER = Function("member(uint32)", _MEMBER)
 MEMBER_OF = Function("memberOf(address)", "uint32")
 IS_ACTIVE = Function("isActive(uint32,uint8)", "bool")
 PAYOUT_OF = Function("payoutOf(uint32)", "address")
-ATTESTOR_SET = Function("attestorSet(uint32)", "uint32,bytes32")
+EVENT_KEY_VALID_UNTIL = Function("eventKeyValidUntil(uint32,address)", "uint64")
 MEMBER_COUNT = Function("memberCount()", "uint32")
 PAYOUT_DELAY = Function("PAYOUT_DELAY()", "uint32")
 
 MEMBER_REGISTERED = Event(
     "MemberRegistered(uint32 indexed member,address indexed account,uint8 roles,"
     "bytes32 kycReference,uint64 kycExpires,address eventKey,address payout)"
-)
-ATTESTOR_SET_NAMED = Event(
-    "AttestorSetNamed(uint32 indexed set,uint32 indexed version,uint8 threshold,"
-    "address[] attestors)"
 )
 
 _ZERO = bytes(20)
@@ -57,21 +41,9 @@ class MemberView:
     kyc_expires_seconds: int
     kyc_reference: Hash
     event_key: Address
-    previous_event_key: Address
-    previous_event_key_valid_until_seconds: int
     payout: Address
     pending_payout: Address
     pending_payout_from_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class AttestorSetNamed:
-    """A set got a new version; every version of a set is one such event."""
-
-    attestor_set: int
-    version: int
-    threshold: int
-    attestors: tuple[Address, ...]
 
 
 class Membership:
@@ -94,11 +66,9 @@ class Membership:
             kyc_expires_seconds=row[2],
             kyc_reference=row[3],
             event_key=address_result(row[4]),
-            previous_event_key=address_result(row[5]),
-            previous_event_key_valid_until_seconds=row[6],
-            payout=address_result(row[7]),
-            pending_payout=address_result(row[8]),
-            pending_payout_from_seconds=row[9],
+            payout=address_result(row[5]),
+            pending_payout=address_result(row[6]),
+            pending_payout_from_seconds=row[7],
         )
 
     async def member_of(self, account: Address, at: BlockStamp | None = None) -> int:
@@ -113,13 +83,11 @@ class Membership:
         """Where the member's money goes, due changes included."""
         return address_result(str(await self._read(PAYOUT_OF, at, member)))
 
-    async def attestor_set(
-        self, attestor_set: int, at: BlockStamp | None = None
-    ) -> tuple[int, Hash]:
-        """Current version (0 if unknown) and keccak256(abi.encode(threshold, attestors))."""
-        data = ATTESTOR_SET.encode(attestor_set)
-        version, set_hash = ATTESTOR_SET.decode(await self.chain.call(self.address, data, at))
-        return version, set_hash
+    async def event_key_valid_until_seconds(
+        self, member: int, key: Address, at: BlockStamp | None = None
+    ) -> int:
+        """0 if the key never was the member's, 2^64-1 if it is now, else its overlap's end."""
+        return _int(await self._read(EVENT_KEY_VALID_UNTIL, at, member, address_argument(key)))
 
     async def member_count(self, at: BlockStamp | None = None) -> int:
         """Number of members; ids run from 1 to it."""
@@ -128,13 +96,6 @@ class Membership:
     async def payout_delay_seconds(self, at: BlockStamp | None = None) -> int:
         """Seconds between a payout change's request and its effect."""
         return _int(await self._read(PAYOUT_DELAY, at))
-
-    async def require_quorum(
-        self, attestor_set: int, digest: Hash, quorum: Quorum, at: BlockStamp | None = None
-    ) -> None:
-        """Raises ChainReverted unless the quorum is valid for ``digest``."""
-        data = REQUIRE_QUORUM.encode(attestor_set, digest, quorum.to_abi())
-        await self.chain.call(self.address, data, at)
 
     def register_call(
         self,
@@ -177,28 +138,8 @@ class Membership:
         """Withdraw the caller's pending payout change."""
         return self._call(CANCEL_PAYOUT_CHANGE)
 
-    def create_attestor_set_call(self, attestors: Sequence[Address], threshold: int) -> Call:
-        """Create a set; the attestors are put in ascending order here."""
-        ordered = [address_argument(attestor) for attestor in sorted(attestors)]
-        return self._call(CREATE_ATTESTOR_SET, ordered, threshold)
-
-    def name_successor_call(
-        self, attestor_set: int, attestors: Sequence[Address], threshold: int, quorum: Quorum
-    ) -> Call:
-        """Name a set's next version, signed by a quorum of its current one."""
-        ordered = [address_argument(attestor) for attestor in sorted(attestors)]
-        return self._call(NAME_SUCCESSOR, attestor_set, ordered, threshold, quorum.to_abi())
-
     def _call(self, function: Function, *arguments: object) -> Call:
         return Call(self.address, function.encode(*arguments))
-
-
-def decode_attestor_set_named(log: ChainLog) -> AttestorSetNamed:
-    """Raises InvalidInput if the log is another event."""
-    values = ATTESTOR_SET_NAMED.decode(log)
-    return AttestorSetNamed(
-        values["set"], values["version"], values["threshold"], address_results(values["attestors"])
-    )
 
 
 def _int(value: object) -> int:

@@ -30,7 +30,7 @@ class Transfer(Base):
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
     kind: Mapped[str] = mapped_column(String(16))
-    """deposit, claim, cut or refund."""
+    """A value of ``storage.rows.TransferKind``."""
     campaign: Mapped[int] = mapped_column(BigInteger, index=True)
     member: Mapped[int] = mapped_column(BigInteger)
     """Publisher of a claim, payee of a cut, else the advertiser."""

@@ -10,8 +10,9 @@ from adtally.storage.models.base import Base
 
 
 class StatementModel(Base):
-    """A cumulative statement. Its own columns never change; the last four are filled once, when
-    its submission is final on chain.
+    """A cumulative statement. Its own columns never change; the next four are filled once, when
+    its submission is final on chain. An objection moves ``activates_at_seconds`` and sets
+    ``is_objected``.
     """
 
     __tablename__ = "statements"
@@ -24,6 +25,7 @@ class StatementModel(Base):
     viewables: Mapped[int] = mapped_column(BigInteger)
     clicks: Mapped[int] = mapped_column(BigInteger)
     conversions: Mapped[int] = mapped_column(BigInteger)
+    corrections: Mapped[int] = mapped_column(BigInteger)
     lines_root: Mapped[bytes] = mapped_column(LargeBinary(32))
     is_final: Mapped[bool]
     reason: Mapped[str] = mapped_column(String(16))
@@ -33,6 +35,7 @@ class StatementModel(Base):
     settled_block_number: Mapped[int | None] = mapped_column(BigInteger)
     settled_block_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     activates_at_seconds: Mapped[int | None] = mapped_column(BigInteger)
+    is_objected: Mapped[bool]
 
 
 class StatementLine(Base):

@@ -11,7 +11,12 @@ from adtally.storage.models import Anchor, Cursor, OutboxTransaction, Transfer
 from adtally.storage.rows import AnchorRow, TransferKind, TransferRow
 from adtally.types import Checkpoint, Hash
 
-PAYMENTS = (TransferKind.CLAIM, TransferKind.CUT, TransferKind.REFUND)
+PAYMENTS = (
+    TransferKind.CLAIM,
+    TransferKind.CUT,
+    TransferKind.REFUND,
+    TransferKind.BOND_RELEASED,
+)
 
 
 async def add_anchor(session: AsyncSession, row: AnchorRow) -> None:
@@ -87,7 +92,7 @@ async def list_transfers(
 
 
 async def list_payments(session: AsyncSession, campaign: int | None = None) -> list[TransferRow]:
-    """What the escrow has paid out: claims, cuts and refunds, in chain order."""
+    """What the escrow has paid out: claims, cuts, refunds and bonds, in chain order."""
     return await list_transfers(session, campaign, PAYMENTS)
 
 

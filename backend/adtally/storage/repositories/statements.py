@@ -38,8 +38,10 @@ async def add_statement(
             sequence=statement.sequence,
             tree_size=statement.tree_size,
             lines_total_base_units=statement.lines_total_base_units,
+            corrections=statement.corrections,
             lines_root=statement.lines_root,
             is_final=statement.is_final,
+            is_objected=False,
             reason=reason.value,
             created_at_ms=created_at_ms,
             **_count_columns(statement.counts),
@@ -153,6 +155,27 @@ async def set_settlement(
     await session.flush()
 
 
+async def set_objection(
+    session: AsyncSession, campaign: int, sequence: int, activates_at_seconds: int
+) -> None:
+    """Note that the advertiser has objected to a settled statement, which moves its activation.
+
+    Raises:
+        NotFound: there is no such statement, or it is not settled.
+    """
+    if (await get_statement(session, campaign, sequence)).settlement is None:
+        raise NotFound(
+            "only a settled statement can be objected to",
+            field="sequence",
+            expected=f"a settled statement of campaign {campaign}",
+            found=str(sequence),
+        )
+    model = await session.get_one(StatementModel, (campaign, sequence))
+    model.activates_at_seconds = activates_at_seconds
+    model.is_objected = True
+    await session.flush()
+
+
 def _count_columns(counts: Counts) -> dict[str, int]:
     return {
         "impressions": counts.impressions,
@@ -174,6 +197,7 @@ def _row(model: StatementModel) -> StatementRow:
             tree_size=model.tree_size,
             lines_total_base_units=model.lines_total_base_units,
             counts=_counts(model),
+            corrections=model.corrections,
             lines_root=model.lines_root,
             is_final=model.is_final,
         ),
@@ -196,4 +220,5 @@ def _settlement(model: StatementModel) -> Settlement | None:
         model.settled_block_number,
         model.settled_block_hash,
         model.activates_at_seconds,
+        model.is_objected,
     )

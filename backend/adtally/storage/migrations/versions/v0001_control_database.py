@@ -135,6 +135,7 @@ def _create_statements() -> None:
         _big("tree_size"),
         _base_units("lines_total_base_units"),
         *_counts(),
+        _big("corrections"),
         _bytes("lines_root", 32),
         sa.Column("is_final", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.String(16), nullable=False),
@@ -143,6 +144,7 @@ def _create_statements() -> None:
         _big("settled_block_number", nullable=True),
         _bytes("settled_block_hash", 32, nullable=True),
         _big("activates_at_seconds", nullable=True),
+        sa.Column("is_objected", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("campaign", "sequence", name="pk_statements"),
     )
     op.create_table(
