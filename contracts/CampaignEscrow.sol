@@ -20,13 +20,13 @@ import {StoredCampaign, StoredOrder, StoredStatement} from "adtally/types/Escrow
 /// CampaignOrders (what is agreed), CampaignFunding (money in), CampaignStatements (what is owed),
 /// CampaignPayouts (money out). Here: the pause and the views.
 contract CampaignEscrow is CampaignOrders, CampaignPayouts {
-    /// @param authority AccessManager that may pause new business and recover surplus.
+    /// @param accessManager Contract whose officers may pause new business and recover surplus.
     /// @param eventLog Log whose anchors and attestor sets statements refer to, and whose
     /// Membership members are in.
     /// @param firstCampaign Id of the first campaign; escrows on one log use disjoint ranges.
-    constructor(address authority, IEventLog eventLog, uint32 firstCampaign)
+    constructor(address accessManager, IEventLog eventLog, uint32 firstCampaign)
         CampaignStore(eventLog, new TermsPolicy(eventLog), firstCampaign)
-        AccessManaged(authority)
+        AccessManaged(accessManager)
         EIP712("adtally CampaignEscrow", "1")
     {}
 

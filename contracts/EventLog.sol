@@ -59,7 +59,8 @@ contract EventLog is IEventLog, AttestorSets {
         uint8 threshold,
         Checkpoint memory taken
     ) EIP712("adtally EventLog", "1") {
-        // Check
+        // Check: reverts for an unknown member; what it answers is of no use here.
+        // slither-disable-next-line unused-return
         membership.member(operator);
         if (taken.treeSize == 0 && taken.rootHash != 0) revert PreviousNotHead(0, taken.rootHash);
 
@@ -98,12 +99,11 @@ contract EventLog is IEventLog, AttestorSets {
     }
 
     /// @inheritdoc IEventLog
-    function requireAttested(
-        uint32 set,
-        uint64 treeSize,
-        bytes32 digest,
-        Quorum calldata quorum
-    ) external view override {
+    function requireAttested(uint32 set, uint64 treeSize, bytes32 digest, Quorum calldata quorum)
+        external
+        view
+        override
+    {
         uint64 size = headSize();
         if (treeSize == 0 || treeSize > size) revert TreeNotAnchored(treeSize, size);
         requireQuorum(set, digest, quorum);

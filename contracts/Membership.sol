@@ -38,13 +38,14 @@ contract Membership is IMembership, AccessManaged {
     mapping(address account => uint32 member) public override memberOf;
 
     /// @inheritdoc IMembership
-    mapping(uint32 member => mapping(address key => uint64 second)) public override
-        eventKeyValidUntil;
+    mapping(uint32 member => mapping(address key => uint64 second))
+        public
+        override eventKeyValidUntil;
 
     mapping(uint32 id => StoredMember) internal _members;
 
-    /// @param authority AccessManager that names the registrar.
-    constructor(address authority) AccessManaged(authority) {}
+    /// @param accessManager Contract that names the registrar.
+    constructor(address accessManager) AccessManaged(accessManager) {}
 
     // ---------------------------------------------------------------- registrar
 

@@ -48,6 +48,8 @@ contract TermsPolicy is ITermsPolicy {
         if ((terms.disputeWindow == 0) != (terms.objectionBond == 0)) {
             revert ICampaignEscrow.TermsInvalid("dispute window and objection bond go together");
         }
+        // Whether the set exists is all that matters.
+        // slither-disable-next-line unused-return
         (uint32 version,) = EVENT_LOG.attestorSet(terms.attestorSet);
         if (version == 0) revert ICampaignEscrow.TermsInvalid("attestor set unknown");
         _requireValidCuts(terms.cuts);
@@ -63,6 +65,10 @@ contract TermsPolicy is ITermsPolicy {
         if (terms.flightEnd > block.timestamp + MAX_FLIGHT_AHEAD) {
             revert ICampaignEscrow.TermsInvalid("flight ends too late");
         }
+        _requireValidDurations(terms);
+    }
+
+    function _requireValidDurations(Terms calldata terms) internal pure {
         if (terms.lateWindow > MAX_DURATION) {
             revert ICampaignEscrow.TermsInvalid("late window too long");
         }
@@ -84,6 +90,8 @@ contract TermsPolicy is ITermsPolicy {
         uint256 sum = 0;
         for (uint256 i = 0; i < cuts.length; ++i) {
             if (cuts[i].basisPoints == 0) revert ICampaignEscrow.TermsInvalid("cut of nothing");
+            // At most MAX_CUTS views of our own contracts; a failing one refuses the terms.
+            // slither-disable-next-line calls-loop
             if (!EVENT_LOG.MEMBERSHIP().isActive(cuts[i].member, INTERMEDIARY)) {
                 revert ICampaignEscrow.TermsInvalid("cut for no active intermediary");
             }

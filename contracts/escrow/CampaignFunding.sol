@@ -33,11 +33,14 @@ abstract contract CampaignFunding is CampaignStore, AccessManaged, Pausable, Ree
         bytes32 r,
         bytes32 s
     ) external override whenNotPaused nonReentrant {
-        // Interaction: whether the permit was needed shows when the transfer is tried.
+        // Interaction: whether the permit was needed shows when the transfer is tried. Effects
+        // follow in _fund, under the same guard.
         address token = _known(id).token;
-        // solhint-disable-next-line no-empty-blocks
+        // solhint-disable no-empty-blocks
+        // slither-disable-next-line reentrancy-no-eth,reentrancy-benign
         try IERC20Permit(token).permit(msg.sender, address(this), amount, deadline, v, r, s) {}
-            catch {} // solhint-disable-line no-empty-blocks
+            catch {}
+        // solhint-enable no-empty-blocks
         _fund(id, amount);
     }
 
@@ -76,6 +79,8 @@ abstract contract CampaignFunding is CampaignStore, AccessManaged, Pausable, Ree
         uint256 received = _receive(stored.token, amount);
 
         // Effect: after the interaction, because only now it is known what arrived.
+        // Strictly nothing: any unit is a deposit.
+        // slither-disable-next-line incorrect-equality
         if (received == 0) revert AmountZero();
         uint128 deposit = stored.deposit + SafeCast.toUint128(received);
         stored.deposit = deposit;

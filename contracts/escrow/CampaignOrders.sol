@@ -119,8 +119,7 @@ abstract contract CampaignOrders is CampaignStore, Pausable {
     {
         uint40 flightEnd = uint40(terms_.flightEnd);
         stored.token = terms_.token;
-        stored.closesAt =
-            flightEnd + terms_.lateWindow + terms_.correctionWindow + terms_.grace;
+        stored.closesAt = flightEnd + terms_.lateWindow + terms_.correctionWindow + terms_.grace;
         stored.holdbackBasisPoints = terms_.holdbackBasisPoints;
         stored.flightEnd = flightEnd;
         stored.lateWindow = terms_.lateWindow;

@@ -139,8 +139,7 @@ abstract contract CampaignStatements is CampaignFunding, EIP712 {
             revert CorrectionsFall(latest.corrections, statement.corrections);
         }
         if (!statement.isFinal) return;
-        uint64 earliest =
-            uint64(stored.flightEnd) + stored.lateWindow + stored.correctionWindow;
+        uint64 earliest = uint64(stored.flightEnd) + stored.lateWindow + stored.correctionWindow;
         if (block.timestamp < earliest) revert FinalTooEarly(uint64(block.timestamp), earliest);
     }
 

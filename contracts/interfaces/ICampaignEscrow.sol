@@ -198,8 +198,11 @@ interface ICampaignEscrow {
     function releaseObjectionBond(uint32 campaign) external returns (address to);
 
     /// @notice Pay a publisher what its line in the active statement, less the holdback until the
-    /// campaign closes, is over what it was paid. Anyone may; what a correction takes back below
-    /// that is kept (honest attestors correct no line by more than its holdback); the money goes to the publisher's payout address. Paying nothing is no error.
+    /// campaign closes, is over what it was paid. Anyone may; the money goes to the publisher's
+    /// payout address. Paying nothing is no error.
+    /// @dev What a correction takes back below what was paid is kept. Honest attestors correct no
+    /// line by more than its holdback; where colluding ones do, others' lines are limited by the
+    /// total.
     function claim(ClaimLine calldata line) external returns (uint128 amount);
 
     /// @notice Claim many lines; a line that fails is skipped with ClaimSkipped.
@@ -209,19 +212,21 @@ interface ICampaignEscrow {
     /// the campaign closes, is over what it was paid.
     function payCut(uint32 campaign, uint256 index) external returns (uint128 amount);
 
-    /// @notice Pay the advertiser everything unreserved, once the campaign is closed. Caller: the advertiser; the money goes to its payout address. May be
-    /// repeated; paying nothing is no error.
+    /// @notice Pay the advertiser everything unreserved, once the campaign is closed. Caller: the
+    /// advertiser; the money goes to its payout address. May be repeated; paying nothing is no
+    /// error.
     function refund(uint32 campaign) external returns (uint128 amount);
 
-    /// @notice Take a campaign's claims and cuts off `liabilities`. Anyone may; `refund` does it too.
+    /// @notice Take a campaign's claims and cuts off `liabilities`. Anyone may; `refund` does it
+    /// too.
     function bookPayouts(uint32 campaign) external;
 
     /// @notice Take out tokens above all liabilities (sent here by mistake). Restricted; can't
     /// touch escrow.
     function recoverSurplus(address token, address to) external returns (uint256 amount);
 
-    /// @notice Stop (or resume) opening, funding, offering and accepting. Never settling, objecting,
-    /// claiming, refunding.
+    /// @notice Stop (or resume) opening, funding, offering and accepting. Never settling,
+    /// objecting, claiming, refunding.
     function pause() external;
 
     function unpause() external;

@@ -37,12 +37,9 @@ interface IEventLog is IAttestorSets {
     /// signed `digest`: all that a statement needs.
     /// @dev Anchors only grow by proven extensions, so every size up to the head is as good as
     /// anchored. Size 0 covers nothing.
-    function requireAttested(
-        uint32 set,
-        uint64 treeSize,
-        bytes32 digest,
-        Quorum calldata quorum
-    ) external view;
+    function requireAttested(uint32 set, uint64 treeSize, bytes32 digest, Quorum calldata quorum)
+        external
+        view;
 
     /// @notice Revert unless `leafHash` is the leaf at `index` of the anchored checkpoint
     /// `anchored`.

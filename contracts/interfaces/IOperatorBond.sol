@@ -26,7 +26,7 @@ interface IOperatorBond {
 
     event Deposited(address indexed from, uint256 amount, uint256 bond);
     event WithdrawalRequested(uint256 amount, uint64 withdrawableAt);
-    event Withdrawn(address to, uint256 amount, uint256 bond);
+    event Withdrawn(address indexed to, uint256 amount, uint256 bond);
     event BreachProven(
         Breach indexed breach,
         bytes32 indexed id,
@@ -36,6 +36,7 @@ interface IOperatorBond {
     );
 
     error AmountZero();
+    error NotAToken(address token);
     error BondInsufficient(uint256 bond, uint256 requested);
     error NotOperator(address caller);
     error NothingRequested();

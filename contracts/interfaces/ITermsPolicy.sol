@@ -13,9 +13,9 @@ interface ITermsPolicy {
     /// MAX_FLIGHT_AHEAD from now; every duration is at most MAX_DURATION, so that no sum of times
     /// comes near 40 bits. The grace is at least MIN_GRACE and three dispute windows: time for the
     /// final statement, an objection to it, and the statement that decides. At most MAX_HOLDBACK is
-    /// held back. There is an objection bond exactly if there is a dispute window, a goal count exactly if there is a goal. The attestor set
-    /// exists. At most MAX_CUTS cuts, each above 0, for active intermediaries, together at most
-    /// 10,000 basis points.
+    /// held back. There is an objection bond exactly if there is a dispute window, and a goal count
+    /// exactly if there is a goal. The attestor set exists. At most MAX_CUTS cuts, each above 0,
+    /// for active intermediaries, together at most 10,000 basis points.
     function requireValid(Terms calldata terms) external view;
 
     /// @return Longest time from opening a campaign to its flight's end, in seconds.

@@ -29,8 +29,8 @@ library EntryBytes {
     /// @return Whether `entry` is `record` (verdict 0) with a verdict.
     function isRecordOf(bytes calldata entry, bytes calldata record) internal pure returns (bool) {
         if (entry.length != RECORD_SIZE || record.length != RECORD_SIZE) return false;
-        return bytes3(entry[:3]) == bytes3(record[:3])
-            && keccak256(entry[4:]) == keccak256(record[4:]);
+        bool isSameFront = bytes3(entry[:3]) == bytes3(record[:3]);
+        return isSameFront && keccak256(entry[4:]) == keccak256(record[4:]);
     }
 
     /// @return Whether `entry` is a record with the verdict `accepted`.

@@ -21,8 +21,10 @@ library LineMath {
         unchecked {
             uint256 milli = uint256(counts.impressions) * order.perMilleImpressions
                 + uint256(counts.viewables) * order.perMilleViewables
-                + (uint256(counts.clicks) * order.perClick
-                    + uint256(counts.conversions) * order.perConversion) * MILLE;
+                + (uint256(counts.clicks)
+                    * order.perClick
+                    + uint256(counts.conversions)
+                    * order.perConversion) * MILLE;
             uint256 amount = milli / MILLE;
             return amount < order.cap ? uint88(amount) : order.cap;
         }

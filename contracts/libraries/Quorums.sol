@@ -31,11 +31,7 @@ library Quorums {
     }
 
     /// @return What is stored of a set.
-    function setHash(uint8 threshold, address[] memory attestors)
-        internal
-        pure
-        returns (bytes32)
-    {
+    function setHash(uint8 threshold, address[] memory attestors) internal pure returns (bytes32) {
         return keccak256(abi.encode(threshold, attestors));
     }
 
@@ -44,6 +40,8 @@ library Quorums {
     function setHashOf(Quorum calldata quorum) internal pure returns (bytes32 hash) {
         uint8 threshold = quorum.threshold;
         address[] calldata attestors = quorum.attestors;
+        // One copy of the words instead of a loop that decodes and encodes each.
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             let buffer := mload(0x40)
             let size := shl(5, attestors.length)
@@ -62,6 +60,8 @@ library Quorums {
     /// zero address. The caller has compared the set with its hash.
     function requireSigned(bytes32 digest, Quorum calldata quorum) internal pure {
         bytes calldata signatures = quorum.signatures;
+        // The product is compared with the length: nothing is lost by the division.
+        // slither-disable-next-line divide-before-multiply
         uint256 count = signatures.length / SIGNATURE_BYTES;
         if (count * SIGNATURE_BYTES != signatures.length) {
             revert IAttestorSets.SignaturesMalformed(signatures.length);
@@ -89,6 +89,8 @@ library Quorums {
         pure
         returns (bytes32 r, bytes32 s, uint8 v)
     {
+        // Calldata words at no multiple of 32.
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             let start := add(signatures.offset, mul(index, SIGNATURE_BYTES))
             r := calldataload(start)

@@ -37,11 +37,10 @@ contract QuorumsSymbolic {
         assert(!_passes(digest, threshold, set, _bytes(given)));
     }
 
-    function check_NoSignature_NeverPasses(
-        bytes32 digest,
-        uint8 threshold,
-        address[3] memory set
-    ) external view {
+    function check_NoSignature_NeverPasses(bytes32 digest, uint8 threshold, address[3] memory set)
+        external
+        view
+    {
         if (threshold == 0) return;
         assert(!_passes(digest, threshold, set, ""));
     }

@@ -298,9 +298,7 @@ contract BreachTest is BondWorld {
         receipt.anchorDeadline -= 1;
         vm.expectRevert();
         bond.proveLate(receipt, signature);
-        vm.expectRevert(
-            abi.encodeWithSelector(ECDSA.ECDSAInvalidSignatureLength.selector, 64)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ECDSA.ECDSAInvalidSignatureLength.selector, 64));
         bond.proveLate(receipt, new bytes(64));
     }
 
@@ -406,9 +404,7 @@ contract BreachTest is BondWorld {
     }
 
     function _outside(uint64 index) internal pure returns (bytes memory) {
-        return abi.encodeWithSelector(
-            IOperatorBond.EntryOutsideBatch.selector, index, FIRST, BATCH
-        );
+        return abi.encodeWithSelector(IOperatorBond.EntryOutsideBatch.selector, index, FIRST, BATCH);
     }
 
     function _notLate(uint64 headSize) internal pure returns (bytes memory) {

@@ -79,9 +79,7 @@ contract CorrectionTest is World {
         vm.warp(earliest - 1);
         _settleReverts(
             last,
-            abi.encodeWithSelector(
-                ICampaignEscrow.FinalTooEarly.selector, earliest - 1, earliest
-            )
+            abi.encodeWithSelector(ICampaignEscrow.FinalTooEarly.selector, earliest - 1, earliest)
         );
         vm.warp(earliest);
         _settle(last);

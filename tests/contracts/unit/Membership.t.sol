@@ -130,8 +130,7 @@ contract MembershipTest is World {
         bytes4[] memory restricted = new bytes4[](1);
         restricted[0] = membership.register.selector;
         authority.setTargetFunctionRole(address(membership), restricted, 7);
-        bytes memory call_ =
-            abi.encodeCall(membership.register, (NEW, 1, 0, KYC_EXPIRES, NEW, NEW));
+        bytes memory call_ = abi.encodeCall(membership.register, (NEW, 1, 0, KYC_EXPIRES, NEW, NEW));
         vm.startPrank(registrar);
         vm.expectRevert();
         membership.register(NEW, 1, 0, KYC_EXPIRES, NEW, NEW);

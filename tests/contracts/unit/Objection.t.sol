@@ -274,8 +274,9 @@ contract ObjectionTest is World {
     }
 
     function _tooLate(uint256 activatesAt) internal view returns (bytes memory) {
-        return abi.encodeWithSelector(
-            ICampaignEscrow.ObjectionTooLate.selector, id, activatesAt, CLOSES
-        );
+        return
+            abi.encodeWithSelector(
+                ICampaignEscrow.ObjectionTooLate.selector, id, activatesAt, CLOSES
+            );
     }
 }

@@ -21,6 +21,8 @@ contract OperatorBondTest is BondWorld {
     function test_RevertWhen_DeployedWithoutPenalty() public {
         vm.expectRevert(IOperatorBond.AmountZero.selector);
         new OperatorBond(eventLog, address(dollar), 0);
+        vm.expectRevert(abi.encodeWithSelector(IOperatorBond.NotAToken.selector, address(0xBEEF)));
+        new OperatorBond(eventLog, address(0xBEEF), PENALTY);
     }
 
     // ---------------------------------------------------------------- deposits
@@ -142,9 +144,7 @@ contract OperatorBondTest is BondWorld {
         Receipt memory other = _lie(2);
         bytes memory signature = _signed(other);
         Checkpoint memory head = _head();
-        vm.expectRevert(
-            abi.encodeWithSelector(IOperatorBond.BondInsufficient.selector, 0, PENALTY)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IOperatorBond.BondInsufficient.selector, 0, PENALTY));
         bond.proveOtherRoot(other, signature, head, head.rootHash, new bytes32[](0));
     }
 

@@ -101,13 +101,9 @@ contract SettleTest is World {
     function test_RevertWhen_TreeNotAnchoredOrShrinks() public {
         Statement memory statement = _statement(id, 1, a, b);
         statement.treeSize = 6;
-        _settleReverts(
-            statement, abi.encodeWithSelector(IEventLog.TreeNotAnchored.selector, 6, 5)
-        );
+        _settleReverts(statement, abi.encodeWithSelector(IEventLog.TreeNotAnchored.selector, 6, 5));
         statement.treeSize = 0;
-        _settleReverts(
-            statement, abi.encodeWithSelector(IEventLog.TreeNotAnchored.selector, 0, 5)
-        );
+        _settleReverts(statement, abi.encodeWithSelector(IEventLog.TreeNotAnchored.selector, 0, 5));
         statement.treeSize = 6;
         _anchor(9);
         _settle(statement);

@@ -15,17 +15,17 @@ abstract contract Advertiser is Stage {
     function advertiser_funds(uint256 which, uint256 amount) external counted("funds") {
         uint32 id = _pick(which);
         if (escrow.paused() || escrow.campaign(id).latest.isFinal) return;
-        dollar = tokens[id - 1];
+        MockDollar token = tokens[id - 1];
+        address from = accountOf(ADVERTISER);
+        amount = bound(amount, 1, 10_000 * DOLLAR);
+        token.mint(from, amount);
+        vm.prank(from);
+        token.approve(address(escrow), amount);
         uint256 before = _balance(id);
-        try this.fundFromAdvertiser(id, bound(amount, 1, 10_000 * DOLLAR)) {
+        vm.prank(from);
+        try escrow.fund(id, amount) {
             ghosts[id].deposits += _balance(id) - before;
         } catch {}
-    }
-
-    /// @dev External so that a token that refuses to move fails this call only.
-    function fundFromAdvertiser(uint32 id, uint256 amount) external {
-        require(msg.sender == address(this), "for the actor above");
-        _fund(id, amount);
     }
 
     /// @dev Somebody who sees the permit uses it first: the deposit goes through all the same.
@@ -90,8 +90,9 @@ abstract contract Advertiser is Stage {
         address from = accountOf(ADVERTISER);
         token.mint(from, OBJECTION_BOND);
         uint256 balance = _balance(id);
-        vm.startPrank(from);
+        vm.prank(from);
         token.approve(address(escrow), OBJECTION_BOND);
+        vm.prank(from);
         try escrow.objectTo(id, before.latest.sequence, "why") {
             ++calls["objected"];
             ghosts[id].bond += _balance(id) - balance;
@@ -100,7 +101,6 @@ abstract contract Advertiser is Stage {
             if (++last.objections > 1) breaches.push("a window was extended twice");
             if (block.timestamp >= before.closesAt) breaches.push("objected after closing");
         } catch {}
-        vm.stopPrank();
     }
 
     function anyone_releasesTheBond(uint256 which) external counted("releases") {
@@ -141,8 +141,7 @@ abstract contract Advertiser is Stage {
             )
         );
         return vm.sign(
-            FUNDER_KEY,
-            keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), structHash))
+            FUNDER_KEY, keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), structHash))
         );
     }
 }

@@ -87,8 +87,7 @@ abstract contract Attestors is Stage {
     /// statement.
     function minority_settles(uint256 which, uint256 how) external {
         uint32 id = _pick(which);
-        Statement memory statement =
-            _statement(id, _next(id), ghosts[id].a, ghosts[id].b);
+        Statement memory statement = _statement(id, _next(id), ghosts[id].a, ghosts[id].b);
         bytes32 digest = escrow.statementDigest(statement);
         Quorum memory quorum = _quorum(digest, 2);
         bytes memory two = quorum.signatures;
@@ -119,8 +118,7 @@ abstract contract Attestors is Stage {
     function replacedAttestors_settle(uint256 which) external {
         if (replaced.length == 0) return;
         uint32 id = _pick(which);
-        Statement memory statement =
-            _statement(id, _next(id), ghosts[id].a, ghosts[id].b);
+        Statement memory statement = _statement(id, _next(id), ghosts[id].a, ghosts[id].b);
         bytes32 digest = escrow.statementDigest(statement);
         address[] memory current = attestors;
         attestors = replaced;
