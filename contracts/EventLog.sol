@@ -41,6 +41,9 @@ contract EventLog is IEventLog, AttestorSets {
     /// @inheritdoc IEventLog
     uint32 public immutable override ATTESTOR_SET;
 
+    /// @inheritdoc IEventLog
+    uint64 public immutable override TAKEN_SIZE;
+
     /// @dev The newest anchor; 0 before the first.
     uint256 internal _head;
 
@@ -67,6 +70,7 @@ contract EventLog is IEventLog, AttestorSets {
         // Effect
         MEMBERSHIP = membership;
         OPERATOR = operator;
+        TAKEN_SIZE = taken.treeSize;
         ATTESTOR_SET = _createAttestorSet(attestors, threshold);
         if (taken.treeSize != 0) _store(taken.treeSize, taken.rootHash, 1);
     }

@@ -38,6 +38,9 @@ contract OperatorBond is IOperatorBond, ReentrancyGuard {
     uint64 public constant override WITHDRAWAL_DELAY = 45 days;
 
     /// @inheritdoc IOperatorBond
+    uint64 public constant override WITHDRAWAL_WINDOW = 7 days;
+
+    /// @inheritdoc IOperatorBond
     IEventLog public immutable override EVENT_LOG;
 
     /// @inheritdoc IOperatorBond
@@ -48,6 +51,7 @@ contract OperatorBond is IOperatorBond, ReentrancyGuard {
 
     IMembership internal immutable MEMBERSHIP;
     uint32 internal immutable OPERATOR;
+    uint64 internal immutable TAKEN_SIZE;
 
     /// @inheritdoc IOperatorBond
     uint128 public override bond;
@@ -70,6 +74,7 @@ contract OperatorBond is IOperatorBond, ReentrancyGuard {
         EVENT_LOG = eventLog;
         MEMBERSHIP = eventLog.MEMBERSHIP();
         OPERATOR = eventLog.OPERATOR();
+        TAKEN_SIZE = eventLog.TAKEN_SIZE();
         TOKEN = token;
         PENALTY = penalty;
     }
@@ -110,6 +115,10 @@ contract OperatorBond is IOperatorBond, ReentrancyGuard {
         if (_requested == 0) revert NothingRequested();
         if (block.timestamp < _withdrawableAt) {
             revert WithdrawalNotDue(uint64(block.timestamp), _withdrawableAt);
+        }
+        uint64 lapsedAt = _withdrawableAt + WITHDRAWAL_WINDOW;
+        if (block.timestamp >= lapsedAt) {
+            revert WithdrawalLapsed(uint64(block.timestamp), lapsedAt);
         }
         amount = _requested < bond ? _requested : bond;
         address to = MEMBERSHIP.payoutOf(OPERATOR);
@@ -200,6 +209,7 @@ contract OperatorBond is IOperatorBond, ReentrancyGuard {
         bool areTwo = first.index != second.index && EntryBytes.isAccepted(first.entry)
             && EntryBytes.isAccepted(second.entry);
         if (!areTwo) revert NotCountedTwice();
+        if (first.index < TAKEN_SIZE && second.index < TAKEN_SIZE) revert TakenOver(TAKEN_SIZE);
         bytes32 key = EntryBytes.eventKey(first.entry);
         if (key != EntryBytes.eventKey(second.entry)) revert NotCountedTwice();
         _requireLogged(anchored, first);
@@ -299,7 +309,8 @@ contract OperatorBond is IOperatorBond, ReentrancyGuard {
         uint128 paid = amount / 2;
 
         // Effect: what is burned stays in this contract, and nothing here can take it out.
-        isPunished[id] = true;
+        // A penalty that the bond could not pay in full is not the end of it.
+        if (amount == PENALTY) isPunished[id] = true;
         bond = left - amount;
         burned += amount - paid;
         emit BreachProven(breach, id, msg.sender, paid, amount - paid);

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vectors.batches import batch_vectors
+from vectors.corrections import correction_vectors
 from vectors.envelopes import envelope_vectors
 from vectors.facts import facts_vectors
 from vectors.log import log_vectors
@@ -38,6 +39,7 @@ BUILDERS: dict[str, Callable[[], dict[str, Any]]] = {
     "money.json": money_vectors,
     "verdicts.json": verdict_vectors,
     "replay.json": replay_vectors,
+    "corrections.json": correction_vectors,
 }
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from adtally.errors import AdtallyError, InvariantBroken
-from adtally.types import UINT128_MAX
+from adtally.types import UINT32_MAX, UINT128_MAX
 
 app = typer.Typer(
     help="Settles advertising money from signed events, an append-only log and an escrow.",
@@ -27,9 +27,14 @@ Service = Annotated[str, typer.Option(help="Address of a running service.")]
 RpcUrl = Annotated[str, typer.Option(help="JSON-RPC endpoint of the chain.")]
 DeploymentFile = Annotated[Path, typer.Option(help="Deployment file (see adtally deploy).")]
 
+Officer = Annotated[
+    str | None, typer.Option(help="Address that gets this role; default: the deployer, no delay.")
+]
+
 LOCAL_SERVICE = "http://127.0.0.1:8000"
 LOCAL_CHAIN = "http://127.0.0.1:8545"
 LOCAL_DEPLOYMENT = Path("var/deployment.json")
+LOCAL_RECEIPT_KEY = Path("var/keys/receipt.key")
 PLAIN_WIDTH = 110
 
 
@@ -102,6 +107,18 @@ def deploy(
         int | None,
         typer.Option(min=1, max=UINT128_MAX, help="What a broken promise costs, in base units."),
     ] = None,
+    admin: Officer = None,
+    registrar: Officer = None,
+    pauser: Officer = None,
+    treasurer: Officer = None,
+    officers_delay: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=UINT32_MAX,
+            help="Seconds ahead that registrar, treasurer and admin must announce their calls.",
+        ),
+    ] = 86_400,
 ) -> None:
     """Put the contracts on a chain and write the deployment file."""
     from adtally.chain.finality import INSTANT, Finality, FinalityKind
@@ -117,6 +134,7 @@ def deploy(
         threshold,
         finality,
         command.parse_bond(bond_token, bond_penalty),
+        command.parse_officers(admin, registrar, pauser, treasurer, officers_delay),
     )
     deployed = run(command.deploy_contracts(options))
     command.show_deployment(deployed, data_dir, result_console())
@@ -166,6 +184,30 @@ def attest(
         service, rpc_url, deployment, key_file, data_dir, interval, parent
     )
     run(command.attest(options))
+
+
+@app.command()
+def correct(
+    index: Annotated[int, typer.Option(min=0, help="Leaf index of the record.")],
+    change: Annotated[
+        int, typer.Option(min=-1, max=1, help="-1 takes it back, 1 counts it (make-good).")
+    ],
+    reason: Annotated[
+        str, typer.Option(help="late_givt, late_sivt, discrepancy, make_good or other.")
+    ],
+    detail: Annotated[str, typer.Option(help="Why, for all to read; at most 512 bytes.")] = "",
+    service: Service = LOCAL_SERVICE,
+    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+    key_file: Annotated[Path, typer.Option(help="The operator's event key.")] = LOCAL_RECEIPT_KEY,
+) -> None:
+    """Take back an event that counts, or count one that was refused, in the log itself."""
+    from adtally.commands import correct as command
+    from adtally.commands.running import run
+
+    options = command.CorrectOptions(
+        service, deployment, key_file, index, change, command.parse_reason(reason), detail
+    )
+    run(command.correct(options, result_console()))
 
 
 @app.command()

@@ -105,4 +105,12 @@ abstract contract CampaignFunding is CampaignStore, AccessManaged, Pausable, Ree
         stored.booked = paidOut;
         liabilities[stored.token] -= unbooked;
     }
+
+    /// @dev A payout that is undone may have been booked meanwhile, by a token that called back.
+    function _unbook(StoredCampaign storage stored) internal {
+        uint128 paidOut = stored.claimed + _cutsPaid(stored);
+        if (stored.booked <= paidOut) return;
+        liabilities[stored.token] += stored.booked - paidOut;
+        stored.booked = paidOut;
+    }
 }

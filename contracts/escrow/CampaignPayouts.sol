@@ -61,17 +61,16 @@ abstract contract CampaignPayouts is CampaignStatements {
         _requireAdvertiser(id, stored);
         uint64 opensAt = _closesAt(stored);
         if (block.timestamp < opensAt) revert RefundNotOpen(uint64(block.timestamp), opensAt);
+        _bookPayouts(stored);
         amount = _unreserved(stored);
         if (amount == 0) return 0;
-        uint32 advertiser = stored.advertiser;
-        address payout = _payoutOf(advertiser);
+        address payout = _payoutOf(stored.advertiser);
 
         // Effect
         address token = stored.token;
         uint128 refundedTotal = stored.refunded + amount;
         stored.refunded = refundedTotal;
         stored.deposit -= amount;
-        _bookPayouts(stored);
         liabilities[token] -= amount;
         emit Refunded(id, payout, amount, refundedTotal);
 
@@ -126,6 +125,7 @@ abstract contract CampaignPayouts is CampaignStatements {
         if (!token.trySafeTransfer(payout, amount)) {
             accepted.paid -= uint88(amount);
             stored.claimed -= amount;
+            _unbook(stored);
             return (0, abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, token));
         }
         emit Claimed(line.campaign, line.publisher, payout, amount, paidTotal);
@@ -182,17 +182,11 @@ abstract contract CampaignPayouts is CampaignStatements {
         return ClaimProof.isProven(line.proof, root, leaf);
     }
 
-    /// @dev A payout to this contract would leave money here that nobody is owed.
-    function _payoutOf(uint32 payee) internal view returns (address payout) {
-        payout = MEMBERSHIP.payoutOf(payee);
-        if (payout == address(this)) revert PayoutIsEscrow(payee);
-    }
-
+    /// @dev The place of sequence 0 owes nothing.
     function _cutDue(StoredCampaign storage stored, uint256 index) internal view returns (uint128) {
         uint32 sequence = _activeSequence(stored);
         uint256 released =
             LineMath.releasedPart(stored.statements[sequence & 1].linesTotal, _holdback(stored));
-        if (sequence == 0) released = 0;
         uint128 total = LineMath.cutOf(released, stored.cutBasisPoints[index]);
         uint128 paid = stored.cutPaid[index];
         return total > paid ? total - paid : 0;

@@ -49,7 +49,8 @@ abstract contract CampaignStatements is CampaignFunding, EIP712 {
         stored.statements[statement.sequence & 1] = StoredStatement({
             linesRoot: statement.linesRoot,
             linesTotal: statement.linesTotal,
-            treeSize: SafeCast.toUint48(statement.treeSize),
+            // Fits: it is anchored, and EventLog takes no larger one.
+            treeSize: uint48(statement.treeSize),
             activatesAt: activatesAt,
             corrections: SafeCast.toUint40(statement.corrections)
         });
@@ -101,7 +102,7 @@ abstract contract CampaignStatements is CampaignFunding, EIP712 {
         if (objection == Objection.Open && block.timestamp < stored.closesAt) {
             revert ObjectionUndecided(id, stored.closesAt);
         }
-        to = objection == Objection.Rejected ? BURN : MEMBERSHIP.payoutOf(stored.advertiser);
+        to = objection == Objection.Rejected ? BURN : _payoutOf(stored.advertiser);
 
         // Effect
         uint128 bond = stored.objectionBond;
@@ -144,7 +145,8 @@ abstract contract CampaignStatements is CampaignFunding, EIP712 {
     }
 
     /// @dev A total that falls must be active, an objection's extension included, before the
-    /// campaign closes: then the whole latest total is released, and it is this one.
+    /// campaign closes: from that second on the whole of the active total is released, lines and
+    /// cuts alike, and it must be this one.
     function _letFall(
         StoredCampaign storage stored,
         StoredStatement memory latest,
@@ -158,7 +160,7 @@ abstract contract CampaignStatements is CampaignFunding, EIP712 {
             revert LinesTotalFalls(uint128(lowest), statement.linesTotal);
         }
         uint256 latestMoment = uint256(stored.closesAt) - 2 * uint256(stored.disputeWindow);
-        if (block.timestamp > latestMoment) {
+        if (block.timestamp >= latestMoment) {
             revert FallTooLate(uint64(block.timestamp), uint64(latestMoment));
         }
 

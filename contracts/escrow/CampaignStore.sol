@@ -64,6 +64,12 @@ abstract contract CampaignStore is ICampaignEscrow {
         }
     }
 
+    /// @dev A payout to this contract would leave money here that nobody is owed.
+    function _payoutOf(uint32 payee) internal view returns (address payout) {
+        payout = MEMBERSHIP.payoutOf(payee);
+        if (payout == address(this)) revert PayoutIsEscrow(payee);
+    }
+
     // ---------------------------------------------------------------- campaigns
 
     function _known(uint32 id) internal view returns (StoredCampaign storage stored) {

@@ -71,6 +71,10 @@ interface IEventLog is IAttestorSets {
     /// @return Set that attests this log's checkpoints.
     function ATTESTOR_SET() external view returns (uint32);
 
+    /// @return Entries that were taken over from an older log; 0 for a new one. Whoever ran that
+    /// one answers for them.
+    function TAKEN_SIZE() external view returns (uint64);
+
     /// @return Anchors kept for proofs besides the head.
     function RING_SIZE() external view returns (uint256);
 

@@ -41,6 +41,8 @@ interface IOperatorBond {
     error NotOperator(address caller);
     error NothingRequested();
     error WithdrawalNotDue(uint64 now_, uint64 withdrawableAt);
+    error WithdrawalLapsed(uint64 now_, uint64 lapsedAt);
+    error TakenOver(uint64 takenSize);
     error AlreadyPunished(bytes32 id);
     error SignerNotOperator(address signer, uint64 validUntil);
     error ReceiptExpired(uint64 anchorDeadline, uint64 oldest);
@@ -52,13 +54,15 @@ interface IOperatorBond {
     error NotLate(uint64 treeSize, uint64 headSize, uint64 anchorDeadline);
     error NotCountedTwice();
 
-    /// @notice Add to the bond. Anyone may.
+    /// @notice Add to the bond. Anyone may; it is the operator's from then on.
     /// @return received What arrived and was added.
     function deposit(uint256 amount) external returns (uint256 received);
 
     /// @notice Announce a withdrawal, instead of an earlier announcement; 0 withdraws it. Caller:
     /// the operator's account.
-    /// @dev It stays liable for WITHDRAWAL_DELAY, longer than any receipt can be acted upon.
+    /// @dev It stays liable for WITHDRAWAL_DELAY, longer than any receipt given before the request
+    /// can be acted upon, and must be taken in the WITHDRAWAL_WINDOW after that. While a request
+    /// stands, only the rest of the bond covers new receipts.
     function requestWithdrawal(uint128 amount) external;
 
     /// @notice Pay what was announced to the operator's payout address, as far as it is still
@@ -102,9 +106,11 @@ interface IOperatorBond {
 
     /// @notice Prove that no anchor covers the receipt although its deadline is over.
     /// @dev Once per head: an outage is one breach, however many receipts it leaves waiting.
+    /// Anchors keep no time, so lateness can be proven only while it lasts.
     function proveLate(Receipt calldata receipt, bytes calldata signature) external;
 
-    /// @notice Prove that one event (type, publisher, event id) was accepted at two indices.
+    /// @notice Prove that one event (type, publisher, event id) was accepted at two indices, of
+    /// which at least one is not of a log that was taken over.
     function proveDoubleCount(
         Checkpoint calldata anchored,
         ProvenEntry calldata first,
@@ -124,7 +130,7 @@ interface IOperatorBond {
     /// @return withdrawableAt Second (UTC) from which it can be taken.
     function withdrawal() external view returns (uint128 amount, uint64 withdrawableAt);
 
-    /// @return Whether this breach was punished: the receipt's digest, or for DoubleCount
+    /// @return Whether this breach was punished in full: the receipt's digest, or for DoubleCount
     /// keccak256(abi.encode(type, publisher, event id)), or for Late keccak256(abi.encode("late",
     /// head size)).
     function isPunished(bytes32 id) external view returns (bool);
@@ -142,9 +148,12 @@ interface IOperatorBond {
     function MAX_PROMISE() external view returns (uint64);
 
     /// @return Seconds after a receipt's deadline in which a breach of it can be proven. A key that
-    /// is stolen after it was retired for longer can do no harm.
+    /// is stolen after it was retired for longer than this and MAX_PROMISE can do no harm.
     function FILING_WINDOW() external view returns (uint64);
 
     /// @return Seconds between announcing a withdrawal and taking it.
     function WITHDRAWAL_DELAY() external view returns (uint64);
+
+    /// @return Seconds after that in which it can be taken; then it must be announced anew.
+    function WITHDRAWAL_WINDOW() external view returns (uint64);
 }

@@ -9,6 +9,7 @@ from typing import Any
 from eth_utils import keccak
 
 from adtally.events import eip712
+from adtally.events.correction import CorrectionReason
 from adtally.events.signature import address_of, sign
 from adtally.types import Checkpoint
 from vectors.batches import sample_batch
@@ -110,6 +111,11 @@ def signature_vectors() -> dict[str, Any]:
          eip712.statement_digest(ESCROW_DOMAIN, statement), ATTESTOR_KEYS[:2]),
         (eip712.SUCCESSOR_TYPE, log, LOG_DOMAIN, [1, 2, 2, attestors_hash],
          eip712.successor_digest(LOG_DOMAIN, 1, 2, 2, attestors), ATTESTOR_KEYS[:2]),
+        (eip712.CORRECTION_TYPE, log, LOG_DOMAIN,
+         [address_of(RECEIPT_KEY), 6, -1, CorrectionReason.LATE_SIVT, "click farm, r\u00e9port 7"],
+         eip712.correction_digest(LOG_DOMAIN, address_of(RECEIPT_KEY), 6, -1,
+                                  CorrectionReason.LATE_SIVT, "click farm, r\u00e9port 7"),
+         [RECEIPT_KEY]),
     ]  # fmt: skip
     return {
         "attestors": [hexed(each) for each in attestors],

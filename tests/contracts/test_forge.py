@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adtally.chain.compile import compile_contracts
 from adtally.chain.node_tools import node_binary, node_modules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,3 +43,13 @@ def test_forge__short_profile__passes() -> None:
     )
     assert done.returncode == 0, f"{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
     assert " 0 failed" in done.stdout
+    assert_deployed_code_is_what_was_tested()
+
+
+def assert_deployed_code_is_what_was_tested() -> None:
+    """What adtally deploys is byte for byte what Forge has just tested and measured."""
+    deployed = compile_contracts(ROOT)
+    for name in ("CampaignEscrow", "EventLog", "Membership", "OperatorBond", "TermsPolicy"):
+        artifact = json.loads((ROOT / f"build/forge/out/{name}.sol/{name}.json").read_text())
+        tested = artifact["bytecode"]["object"].removeprefix("0x")
+        assert tested == deployed[name].bytecode.hex(), f"{name} is compiled differently"

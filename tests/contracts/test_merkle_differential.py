@@ -15,10 +15,10 @@ from pyrevm import EVM
 from adtally.errors import VerificationFailed
 from adtally.log import proof as python_proof
 
-ALL_PAIRS = 100
+ALL_PAIRS = 300
 """Every pair of sizes up to this one; larger ones by random choice."""
 
-LARGE = 5_000
+LARGE = 200_000
 LARGE_PAIRS = 150
 
 _CONSISTENT = function_signature_to_4byte_selector(

@@ -19,6 +19,7 @@ from adtally.analytics.intervals import Granularity
 from adtally.analytics.query import Dimension, ReportQuery
 from adtally.analytics.report import ReportRow, report
 from adtally.events.batch import Envelope
+from adtally.events.correction import Correction, CorrectionReason
 from adtally.events.facts import TimeFacts
 from adtally.events.record import NO_PARENT, AdEvent, DeviceClass, EventType, new_event_id
 from adtally.events.verdict import Verdict
@@ -93,13 +94,27 @@ class MemoryLog:
         return self.log[start:end]
 
 
-def entries_of(groups: list[list[AdEvent]]) -> list[bytes]:
-    log = []
+def entries_of(
+    groups: list[list[AdEvent]], picks: list[tuple[int, CorrectionReason]]
+) -> tuple[list[bytes], list[Correction]]:
+    """Batches with facts between them, then corrections that turn the picked records round."""
+    log, records = [], []
     for number, group in enumerate(groups):
         log.append(TimeFacts(number).to_entry())
         log.append(Envelope(9, number + 1, len(group), number, bytes(20), bytes(65)).to_entry())
+        records += range(len(log), len(log) + len(group))
         log += [event.to_record() for event in group]
-    return log
+    corrections = []
+    counting: dict[int, bool] = {}
+    for pick, reason in picks if records else []:
+        index = records[pick % len(records)]
+        verdict = AdEvent.from_record(log[index]).verdict
+        counts = counting.get(index, verdict is Verdict.ACCEPTED)
+        counting[index] = not counts
+        at_ms = len(groups) + len(corrections)
+        change = -1 if counts else 1
+        corrections.append(Correction(at_ms, index, change, reason, log[index], "why"))
+    return log + [each.to_entry() for each in corrections], corrections
 
 
 def interval_key(at_ms: int, query: ReportQuery) -> tuple[object, ...]:
@@ -124,10 +139,19 @@ def row_key(row: ReportRow, query: ReportQuery) -> tuple[object, ...]:
     return (*start, *row.dimensions.values())
 
 
-def check_row(row: ReportRow, group: list[AdEvent], prices: Rates) -> None:
-    accepted = [event for event in group if event.verdict is Verdict.ACCEPTED]
-    counts = _counts(accepted)
-    assert row.counts == counts
+def check_row(
+    row: ReportRow, group: list[AdEvent], corrections: list[Correction], prices: Rates
+) -> None:
+    signed = [(event, 1) for event in group if event.verdict is Verdict.ACCEPTED]
+    signed += [(each.event, each.change) for each in corrections]
+    counts = _signed_counts(signed)
+    assert row.counts == row.gross_to_net.net == counts
+    assert dict(row.gross_to_net.corrections) == {
+        reason.label: _signed_counts(
+            [(each.event, each.change) for each in corrections if each.reason is reason]
+        )
+        for reason in {each.reason for each in corrections}
+    }
     assert row.gross_to_net.gross == _counts(group)
     assert dict(row.gross_to_net.by_verdict) == {
         verdict.label: _counts([event for event in group if event.verdict is verdict])
@@ -135,10 +159,11 @@ def check_row(row: ReportRow, group: list[AdEvent], prices: Rates) -> None:
     }
     lines: dict[int, int] = defaultdict(int)
     values: dict[int, int] = defaultdict(int)
-    for event in accepted:
-        lines[event.publisher] += event_amount_milli(prices, event.type)
+    for event, sign in signed:
+        lines[event.publisher] += sign * event_amount_milli(prices, event.type)
         if event.value_minor_units:
-            values[event.currency] += event.value_minor_units
+            values[event.currency] += sign * event.value_minor_units
+    values = {currency: value for currency, value in values.items() if value}
     spend = sum(lines.values())
     assert row.spend_milli_base_units == spend
     assert row.spend_base_units == sum(line // 1000 for line in lines.values())
@@ -151,7 +176,7 @@ def check_row(row: ReportRow, group: list[AdEvent], prices: Rates) -> None:
     _check_ratio(row, "ecpm", spend, counts.impressions)
     _check_ratio(row, "cpa", Fraction(spend, 1000), counts.conversions)
     if set(values) <= {840}:
-        _check_ratio(row, "roas", Fraction(values[840], 100), Fraction(spend, 10**9))
+        _check_ratio(row, "roas", Fraction(values.get(840, 0), 100), Fraction(spend, 10**9))
     else:
         assert row.metrics["roas"].value is None
 
@@ -173,16 +198,26 @@ def _counts(group: list[AdEvent]) -> Counts:
     return Counts(*(sum(event.type is kind for event in group) for kind in EventType))
 
 
-@given(batches, queries(), rates, st.integers(0, 40), st.booleans())
+def _signed_counts(signed: list[tuple[AdEvent, int]]) -> Counts:
+    return Counts(
+        *(sum(sign for event, sign in signed if event.type is kind) for kind in EventType)
+    )
+
+
+picks = st.lists(st.tuples(st.integers(0, 99), st.sampled_from(CorrectionReason)), max_size=12)
+
+
+@given(batches, picks, queries(), rates, st.integers(0, 40), st.booleans())
 @settings(max_examples=50, deadline=None)
 def test_report__any_log_and_query__equals_a_plain_computation(
     groups: list[list[AdEvent]],
+    chosen: list[tuple[int, CorrectionReason]],
     query: ReportQuery,
     prices: Rates,
     derived_first: int,
     in_two_rounds: bool,
 ) -> None:
-    entries = entries_of(groups)
+    entries, corrections = entries_of(groups, chosen)
     with tempfile.TemporaryDirectory() as directory:
         dataset = Dataset(Path(directory) / "parquet", "property")
         log = MemoryLog(entries[:derived_first] if in_two_rounds else entries)
@@ -196,6 +231,11 @@ def test_report__any_log_and_query__equals_a_plain_computation(
         inside = query.first_ms <= event.occurred_at_ms < query.last_ms
         if event.campaign == query.campaign and inside:
             wanted[event_key(event, query)].append(event)
+    corrected: dict[tuple[object, ...], list[Correction]] = defaultdict(list)
+    for correction in corrections:
+        key = event_key(correction.event, query)
+        if correction.event in wanted.get(key, ()):
+            corrected[key].append(correction)
     keys = [row_key(row, query) for row in found.rows]
     if query.granularity is None and not query.dimensions:
         assert keys == []
@@ -203,13 +243,18 @@ def test_report__any_log_and_query__equals_a_plain_computation(
         assert len(set(keys)) == len(keys)
         assert set(keys) == set(wanted)
         for row, key in zip(found.rows, keys, strict=True):
-            check_row(row, wanted[key], prices)
+            check_row(row, wanted[key], corrected[key], prices)
             if row.interval is not None:
                 assert all(
                     row.interval.start_ms <= event.occurred_at_ms < row.interval.end_ms
                     for event in wanted[key]
                 )
-    check_row(found.total, [event for group in wanted.values() for event in group], prices)
+    check_row(
+        found.total,
+        [event for group in wanted.values() for event in group],
+        [correction for group in corrected.values() for correction in group],
+        prices,
+    )
     starts = [row.interval.start_ms for row in found.rows if row.interval is not None]
     assert starts == sorted(starts)
     milli = sum(row.spend_milli_base_units for row in found.rows)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from adtally.api.corrections import CorrectionIn
 from adtally.api.declarations import DeclarationIn
 from adtally.api.reports import ReportParameters
 from adtally.api.transport import BINARY_TYPE, JSON_TYPE, NDJSON_TYPE, BatchJson, EventJson
@@ -33,6 +34,7 @@ words = st.text(st.characters(exclude_categories=["C"]), max_size=24) | st.integ
 EVENT_FIELDS = list(EventJson.__struct_fields__)
 HEADER_FIELDS = list(BatchJson.__struct_fields__)
 DECLARATION_FIELDS = list(DeclarationIn.model_fields)
+CORRECTION_FIELDS = list(CorrectionIn.model_fields)
 
 
 def some_of(names: list[str], values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -51,6 +53,16 @@ bodies = (
     )
 )
 near_declarations = some_of(DECLARATION_FIELDS, json_values)
+near_corrections = some_of(CORRECTION_FIELDS, json_values) | st.fixed_dictionaries(
+    {
+        "index": st.integers(0, 2**64 - 1) | json_values,
+        "change": st.sampled_from((-1, 1)) | json_values,
+        "reason": st.sampled_from(("late_sivt", "other")) | json_values,
+        "detail": st.text(max_size=600),
+        "signer": st.just("0x" + "11" * 20) | json_values,
+        "signature": st.binary(min_size=65, max_size=65).map(lambda raw: "0x" + raw.hex()),
+    }
+)
 near_answers = some_of(["request", "attestor", "signature", "refusal"], json_values)
 GET_PATHS = (
     "/v1/members/{}",
@@ -63,9 +75,10 @@ GET_PATHS = (
     "/v1/log/proofs/consistency",
     "/v1/attestations/requests",
     "/v1/payments",
+    "/v1/corrections",
 )
 QUERY_FIELDS = [
-    *("start", "end", "index", "tree_size", "first", "second", "attestor", "campaign"),
+    *("start", "end", "index", "tree_size", "first", "second", "attestor", "campaign", "after"),
     *ReportParameters.model_fields,
 ]
 
@@ -149,6 +162,7 @@ def test_batches__flipped_bits_of_a_good_batch__refused(
 @given(
     st.lists(st.tuples(st.sampled_from(GET_PATHS), words, words, some_of(QUERY_FIELDS, words))),
     st.lists(near_declarations, max_size=5),
+    st.lists(near_corrections, max_size=5),
     st.lists(near_answers, max_size=5),
     st.lists(json_values, max_size=5),
 )
@@ -157,6 +171,7 @@ def test_other_endpoints__garbage__refused(
     api: httpx.AsyncClient,
     gets: list[tuple[str, str, str, dict[str, str]]],
     declarations: list[dict[str, Any]],
+    corrections: list[dict[str, Any]],
     answers: list[dict[str, Any]],
     clocks: list[Any],
 ) -> None:
@@ -165,6 +180,7 @@ def test_other_endpoints__garbage__refused(
         quoted = [quote(word, safe="") for word in (first, second)]
         requests.append(("GET", pattern.format(*quoted), {"params": query}))
     requests += [("POST", "/v1/declarations", {"json": value}) for value in declarations]
+    requests += [("POST", "/v1/corrections", {"json": value}) for value in corrections]
     requests += [("POST", "/v1/attestations", {"json": value}) for value in answers]
     requests += [
         ("POST", "/dev/clock", {"json": value})

@@ -17,6 +17,7 @@ from adtally.events.batch import (
     batch_from_wire,
     batch_to_wire,
 )
+from adtally.events.correction import Correction, CorrectionReason
 from adtally.events.facts import (
     MAX_ENTRY_SIZE,
     ChainFacts,
@@ -141,6 +142,16 @@ declarations = st.builds(
 )
 rules = st.builds(RulesFacts, recorded_at_ms=uint48s, rules_json=st.binary(max_size=300))
 times = st.builds(TimeFacts, recorded_at_ms=uint48s)
+judged = events(st.sampled_from(list(Verdict)[1:])).map(AdEvent.to_record)
+corrections = st.builds(
+    Correction,
+    recorded_at_ms=uint48s,
+    index=uint64s,
+    change=st.sampled_from((-1, 1)),
+    reason=st.sampled_from(CorrectionReason),
+    record=judged,
+    detail=st.text(st.characters(codec="utf-8"), max_size=128),
+)
 
 Parse = Callable[[bytes], Any]
 Write = Callable[[Any], bytes]
@@ -152,6 +163,7 @@ FORMATS: dict[str, tuple[st.SearchStrategy[Any], Write, Parse]] = {
     "declaration": (declarations, Declaration.to_entry, Declaration.from_entry),
     "rules": (rules, RulesFacts.to_entry, RulesFacts.from_entry),
     "time": (times, TimeFacts.to_entry, TimeFacts.from_entry),
+    "correction": (corrections, Correction.to_entry, Correction.from_entry),
 }
 formats = pytest.mark.parametrize("name", FORMATS)
 

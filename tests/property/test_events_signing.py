@@ -69,6 +69,26 @@ def test_event_batch_digest__random_values__equals_eth_account(
 @given(
     chain_ids,
     addresses,
+    addresses,
+    uint64s,
+    st.integers(-128, 127),
+    uint8s,
+    st.text(st.characters(codec="utf-8"), max_size=60),
+)
+def test_correction_digest__random_values__equals_eth_account(
+    chain_id: int, log: bytes, signer: bytes, index: int, change: int, reason: int, detail: str
+) -> None:
+    domain = eip712.log_domain(LogIdentity(chain_id, log))
+    expected = reference(
+        eip712.CORRECTION_TYPE, eip712.LOG_DOMAIN_NAME, chain_id, log,
+        signer, index, change, reason, detail,
+    )  # fmt: skip
+    assert eip712.correction_digest(domain, signer, index, change, reason, detail) == expected
+
+
+@given(
+    chain_ids,
+    addresses,
     st.builds(eip712.Receipt, uint32s, uint64s, hashes, uint64s, uint32s, uint64s, hashes, uint64s),
 )
 def test_receipt_digest__random_values__equals_eth_account(

@@ -18,6 +18,7 @@ from adtally.audit.deployment import AuditDeployment
 from adtally.audit.objections_check import BURN
 from adtally.audit.report import AuditReport
 from adtally.errors import NotFound
+from adtally.events.correction import Correction, CorrectionReason
 from adtally.events.facts import ChainFacts, ContractCode, TimeFacts
 from adtally.events.record import EventType
 from adtally.log.checkpoint import NoteSigner, sign_checkpoint
@@ -281,7 +282,15 @@ class _Builder:
         self.scene.log.served += batch_entries(batch, world.now_ms, verdicts)
         world.now_ms += 1_000
 
-    def facts(self, entry: ChainFacts | TimeFacts) -> None:
+    def correct(self, index: int, change: int) -> None:
+        """Correct the record at ``index``."""
+        served, tree = self.scene.log.served, MerkleTree()
+        tree.append_packed(leaf_hashes(served))
+        self.machine.leaves = tree
+        reason = CorrectionReason.LATE_SIVT if change < 0 else CorrectionReason.MAKE_GOOD
+        self.facts(Correction(self.world.now_ms, index, change, reason, served[index], "report 7"))
+
+    def facts(self, entry: ChainFacts | TimeFacts | Correction) -> None:
         self.machine.apply_facts(entry)
         self.scene.log.served.append(entry.to_entry())
 
@@ -361,5 +370,32 @@ def objected_scene() -> Scene:
     builder.pay(79)
     chain.emit(81, "ObjectionBondReleased", [CAMPAIGN], [BURN, BOND])
     builder.refund(82)
+    scene.sign()
+    return scene
+
+
+def corrected_scene() -> Scene:
+    """A dispute window of an hour and a holdback of 25 %: three quarters of the first statement are
+    paid (blocks 56 and 57), then two of Alice's events are taken back and one of Bob's is made
+    good; the final statement (block 75) is lower, its rest is paid, and the advertiser is refunded.
+    The corrections are the entries before the last one.
+    """
+    builder = _Builder(World(dispute_window=3_600, holdback=2_500))
+    scene = builder.scene
+    first = len(scene.log.served) + 1
+    builder.traffic(ALICE, 5)
+    builder.traffic(BOB, 3)
+    bad = len(scene.log.served) - 1
+    builder.anchor(53)
+    builder.state(54, is_final=False)
+    builder.pay(56, holdback=2_500)
+    builder.correct(first, -1)
+    builder.correct(first + 1, -1)
+    builder.correct(bad, 1)
+    builder.facts(TimeFacts((FINAL_FROM + 1) * 1000))
+    builder.anchor(74)
+    builder.state(75, is_final=True)
+    builder.pay(77)
+    builder.refund(80)
     scene.sign()
     return scene

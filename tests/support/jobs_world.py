@@ -7,7 +7,7 @@ sign. The service can be dropped at any moment and opened again on what it left 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from eth_utils import keccak
@@ -31,11 +31,13 @@ from adtally.chain.watcher import Watcher
 from adtally.client.escrow_member import EscrowMember
 from adtally.errors import InvariantBroken
 from adtally.events.batch import sign_batch
+from adtally.events.correction import CorrectionOrder, CorrectionReason
 from adtally.events.eip712 import declaration_digest, log_domain
 from adtally.events.facts import Declaration, DeclarationKind, RulesFacts
 from adtally.events.record import NO_PARENT, AdEvent, EventType, new_event_id
 from adtally.events.signature import address_of, sign
 from adtally.events.verdict import Verdict
+from adtally.intake.corrections import Entered, enter_correction
 from adtally.intake.receipts import BatchResult
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.attestations import AttestationDesk
@@ -364,9 +366,23 @@ class JobsWorld:
         )
         return await sequencer.submit(batch)
 
-    async def send_accepted(self, publisher: int, impressions: int) -> None:
+    async def send_accepted(self, publisher: int, impressions: int) -> int:
+        """Returns the leaf index of the first record."""
         result = await self.send(publisher, impressions)
         assert set(result.verdicts) == {Verdict.ACCEPTED}
+        return result.receipt.first_index + 1
+
+    async def correct(self, index: int, change: int, detail: str = "") -> Entered:
+        """Enter a correction as the operator."""
+        reason = CorrectionReason.LATE_SIVT if change < 0 else CorrectionReason.MAKE_GOOD
+        unsigned = CorrectionOrder(
+            index, change, reason, detail, address_of(RECEIPT_KEY), bytes(65)
+        )
+        digest = unsigned.digest(log_domain(self.deployment.log_identity))
+        order = replace(unsigned, signature=sign(digest, RECEIPT_KEY))
+        return await enter_correction(
+            self.context.sequencer, self.deployment.operator_member, order
+        )
 
     async def attest(self, keys: int = 2) -> int:
         """Let the first attestors sign whatever is open; how many signatures that were."""

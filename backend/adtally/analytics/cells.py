@@ -26,6 +26,7 @@ from adtally.analytics.intervals import (
 )
 from adtally.analytics.query import ReportQuery
 from adtally.errors import StorageCorrupt, TooLarge
+from adtally.events.correction import CorrectionReason
 from adtally.events.record import EventType
 from adtally.events.verdict import Verdict
 from adtally.settlement.rates import MILLI
@@ -48,11 +49,15 @@ _FILTER = (
 
 @dataclass(frozen=True, slots=True)
 class EventCell:
-    """Number of events of one type and verdict in a group."""
+    """Number of events of one type and verdict in a group.
+
+    ``reason`` None: of records. Else of corrections: made good less taken back.
+    """
 
     key: Key
     verdict: Verdict
     type: EventType
+    reason: CorrectionReason | None
     count: int
 
 
@@ -89,11 +94,14 @@ class Cells:
         return self._rows("SELECT * EXCLUDE (place) FROM groups ORDER BY place")
 
     def events(self, *, total: bool = False) -> Iterator[EventCell]:
-        """Counts by verdict and type, of every group or of all together."""
+        """Counts by verdict, type and correction, of every group or of all together."""
         keys, source = self._source(total)
-        rows = self._rows(f"SELECT verdict, type, sum(count){keys} FROM {source} GROUP BY ALL")
-        for verdict, kind, count, *key in rows:
-            yield EventCell(tuple(key), Verdict(verdict), EventType(kind), count)
+        rows = self._rows(
+            f"SELECT verdict, type, correction, sum(count){keys} FROM {source} GROUP BY ALL"
+        )
+        for verdict, kind, code, count, *key in rows:
+            reason = CorrectionReason(code) if code else None
+            yield EventCell(tuple(key), Verdict(verdict), EventType(kind), reason, count)
 
     def spend(self, *, total: bool = False) -> Iterator[SpendCell]:
         """Spend, of every group or of all together."""
@@ -111,7 +119,7 @@ class Cells:
         keys, source = self._source(total)
         rows = self._rows(
             f"SELECT currency, sum(value){keys} FROM {source} "
-            "WHERE currency IS NOT NULL GROUP BY ALL ORDER BY currency"
+            "WHERE currency IS NOT NULL GROUP BY ALL HAVING sum(value) <> 0 ORDER BY currency"
         )
         for currency, value, *key in rows:
             yield ValueCell(tuple(key), currency, value)
@@ -144,13 +152,14 @@ class Cells:
             kept = "offset_ms" if query.granularity is Granularity.HOUR else "0"
             offset = f"{number}, {kept}::BIGINT AS interval_offset_ms, "
         dimensions = "".join(f"{name}, " for name in query.dimensions)
-        value = f"verdict = {Verdict.ACCEPTED:d} AND type = {EventType.CONVERSION:d}"
+        value = f"change <> 0 AND type = {EventType.CONVERSION:d}"
         self._connection.execute(
             f"CREATE TEMP TABLE cells AS SELECT {offset}{dimensions}"
-            "publisher AS line, verdict, type, "
+            "publisher AS line, verdict, type, correction, "
             f"CASE WHEN {value} AND value_minor_units > 0 THEN currency END AS currency, "
-            "count(*) AS count, sum(amount_milli)::HUGEINT AS milli, "
-            "sum(value_minor_units) AS value "
+            "sum(CASE WHEN correction = 0 THEN 1 ELSE change END) AS count, "
+            "sum(amount_milli)::HUGEINT AS milli, "
+            "sum(value_minor_units::HUGEINT * change) AS value "
             f"FROM events {join} WHERE {_FILTER} GROUP BY ALL",
             parameters,
         )
@@ -206,7 +215,8 @@ def open_cells(
             cells = Cells(connection, query)
             cells.build(parameters, zone, query)
             (last,) = connection.execute(
-                "SELECT max(received_at_ms) FROM events WHERE leaf_index < $tree_size",
+                "SELECT max(received_at_ms) FROM events "
+                "WHERE leaf_index < $tree_size AND correction = 0",
                 {"tree_size": tree_size},
             ).fetchone() or (None,)
             yield cells, last

@@ -1,4 +1,4 @@
-"""Log entries as columns: one row per record, parsed whole arrays at a time."""
+"""Log entries as columns: a row per record and per correction, parsed whole arrays at a time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import numpy.typing as npt
 from adtally.analytics.arrow import Array, Table, pa
 from adtally.errors import InvalidInput, StorageCorrupt
 from adtally.events.batch import ENVELOPE_KIND, Envelope
+from adtally.events.correction import CORRECTION_KIND, Correction
 from adtally.events.record import RECORD_KIND, RECORD_SIZE, DeviceClass, EventType
 from adtally.events.verdict import Verdict
 from adtally.settlement.rates import event_amount_milli
 from adtally.types import Rates
 
 RatesOf = Callable[[int, int], Rates]
-"""Rates of the order of (campaign, publisher); asked only where an event was accepted."""
+"""Rates of the order of (campaign, publisher); asked only where an event counts or did."""
 
 _RECORD = np.dtype(
     [
@@ -74,10 +75,18 @@ SCHEMA = pa.schema(
         ("value_minor_units", pa.uint64()),
         ("currency", pa.uint16()),
         ("amount_milli", AMOUNT),
+        ("correction", pa.uint8()),
+        ("change", pa.int8()),
     ]
 )
-"""One row per record. ``member`` sent it; codes are those of ``adtally.events``;
-``amount_milli`` is what it costs in thousandths of a base unit, 0 unless accepted."""
+"""One row per record and one per correction; codes are those of ``adtally.events``.
+
+``change`` is what the row adds to the count of its type: 1 for an accepted record, 0 for a refused
+one, 1 or -1 for a correction; ``amount_milli`` what it adds to the cost, in thousandths of a base
+unit. ``correction`` is a correction's reason, 0 for a record. A correction has the columns of the
+record it is about, but its own ``leaf_index``, its ``received_at_ms`` is when it was recorded, and
+nobody sent it (``member`` 0).
+"""
 
 _AMOUNTS_PER_ORDER = 1 + len(EventType)
 
@@ -91,17 +100,33 @@ class LoggedBatch:
     records: list[bytes]
 
 
-def split_batches(first_index: int, entries: Sequence[bytes]) -> tuple[list[LoggedBatch], int]:
-    """The whole batches in a run of entries that starts at a batch or facts entry.
+@dataclass(frozen=True, slots=True)
+class LoggedCorrection:
+    """A correction at its leaf index."""
 
-    Returns:
-        The batches, and how many entries they and the facts between them are: a batch whose
-        records are not all there is left for the next run.
+    index: int
+    correction: Correction
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run of ``count`` entries holds, the facts left out."""
+
+    batches: list[LoggedBatch]
+    corrections: list[LoggedCorrection]
+    count: int
+
+
+def split_entries(first_index: int, entries: Sequence[bytes]) -> Run:
+    """The whole batches and the corrections in a run that starts at a batch or facts entry.
+
+    A batch whose records are not all there is left for the next run.
 
     Raises:
-        StorageCorrupt: a record stands outside a batch, or an envelope does not parse.
+        StorageCorrupt: a record stands outside a batch, or an entry does not parse.
     """
-    batches = []
+    batches: list[LoggedBatch] = []
+    corrections: list[LoggedCorrection] = []
     at = 0
     while at < len(entries):
         kind = entries[at][0] if entries[at] else -1
@@ -115,8 +140,17 @@ def split_batches(first_index: int, entries: Sequence[bytes]) -> tuple[list[Logg
             batches.append(LoggedBatch(first_index + at, envelope, list(entries[at + 1 : end])))
             at = end
         else:
+            if kind == CORRECTION_KIND:
+                corrections.append(_correction(first_index + at, entries[at]))
             at += 1
-    return batches, at
+    return Run(batches, corrections, at)
+
+
+def _correction(index: int, entry: bytes) -> LoggedCorrection:
+    try:
+        return LoggedCorrection(index, Correction.from_entry(entry))
+    except InvalidInput as error:
+        raise _corrupt(index, "a correction", str(error)) from error
 
 
 def _envelope(index: int, entry: bytes) -> Envelope:
@@ -124,6 +158,32 @@ def _envelope(index: int, entry: bytes) -> Envelope:
         return Envelope.from_entry(entry)
     except InvalidInput as error:
         raise _corrupt(index, "an envelope", str(error)) from error
+
+
+def entries_table(run: Run, rates: RatesOf) -> Table:
+    """A run's records and corrections as a table of ``SCHEMA``; raises as its parts do."""
+    tables = [records_table(run.batches, rates)]
+    if run.corrections:
+        tables.append(corrections_table(run.corrections, rates))
+    return pa.concat_tables(tables)
+
+
+def corrections_table(corrections: Sequence[LoggedCorrection], rates: RatesOf) -> Table:
+    """The corrections as a table of ``SCHEMA``, a row each, with the columns of their records."""
+    logged = [each.correction for each in corrections]
+    rows = np.frombuffer(b"".join(each.record for each in logged), dtype=_RECORD)
+    changes = np.array([each.change for each in logged], dtype=np.int8)
+    return _table(
+        rows,
+        {
+            "leaf_index": np.array([each.index for each in corrections], dtype=np.uint64),
+            "member": np.zeros(len(rows), dtype=np.uint32),
+            "received_at_ms": np.array([each.recorded_at_ms for each in logged], dtype=np.int64),
+            "correction": np.array([each.reason for each in logged], dtype=np.uint8),
+            "change": changes,
+            "amount_milli": _amounts(rows, changes, rates),
+        },
+    )
 
 
 def records_table(batches: Sequence[LoggedBatch], rates: RatesOf) -> Table:
@@ -145,19 +205,32 @@ def records_table(batches: Sequence[LoggedBatch], rates: RatesOf) -> Table:
         ]
     )
     _check_codes(rows, indices)
-    columns = {
-        "leaf_index": indices,
-        "member": np.repeat(
-            np.array([batch.envelope.member for batch in batches], dtype=np.uint32), counts
-        ),
-        "received_at_ms": np.repeat(
-            np.array([batch.envelope.received_at_ms for batch in batches], dtype=np.int64), counts
-        ),
+    changes = (rows["verdict"] == Verdict.ACCEPTED).astype(np.int8)
+    return _table(
+        rows,
+        {
+            "leaf_index": indices,
+            "member": np.repeat(
+                np.array([batch.envelope.member for batch in batches], dtype=np.uint32), counts
+            ),
+            "received_at_ms": np.repeat(
+                np.array([batch.envelope.received_at_ms for batch in batches], dtype=np.int64),
+                counts,
+            ),
+            "correction": np.zeros(len(rows), dtype=np.uint8),
+            "change": changes,
+            "amount_milli": _amounts(rows, changes, rates),
+        },
+    )
+
+
+def _table(rows: npt.NDArray[np.void], columns: dict[str, Any]) -> Table:
+    """``columns`` and what else the records themselves hold."""
+    made = columns | {
         "occurred_at_ms": _times(rows["occurred_at"]),
         "country": _countries(rows["country"]),
-        "amount_milli": _amounts(rows, rates),
     }
-    return pa.table([_column(name, columns, rows) for name in SCHEMA.names], schema=SCHEMA)
+    return pa.table([_column(name, made, rows) for name in SCHEMA.names], schema=SCHEMA)
 
 
 def _column(name: str, made: dict[str, Any], rows: npt.NDArray[np.void]) -> Array:
@@ -198,17 +271,19 @@ def _countries(codes: npt.NDArray[np.uint16]) -> Array:
     return pa.array(names, type=pa.string()).take(pa.array(positions))
 
 
-def _amounts(rows: npt.NDArray[np.void], rates: RatesOf) -> Array:
-    is_accepted = rows["verdict"] == Verdict.ACCEPTED
+def _amounts(rows: npt.NDArray[np.void], changes: npt.NDArray[np.int8], rates: RatesOf) -> Array:
+    is_priced = changes != 0
     lines = (rows["campaign"].astype(np.uint64) << np.uint64(32)) | rows["publisher"]
-    found, positions = np.unique(lines[is_accepted], return_inverse=True)
+    found, positions = np.unique(lines[is_priced], return_inverse=True)
+    # For each order its prices, then the same taken back; row 0 is for what does not count.
     amounts = [Decimal(0)]
     for line in found.tolist():
         order = rates(line >> 32, line & 0xFFFFFFFF)
-        amounts.append(Decimal(0))
-        amounts += [Decimal(event_amount_milli(order, kind)) for kind in EventType]
+        prices = [Decimal(0), *(Decimal(event_amount_milli(order, kind)) for kind in EventType)]
+        amounts += [*prices, *(-price for price in prices)]
     chosen = np.zeros(len(rows), dtype=np.int64)
-    chosen[is_accepted] = 1 + positions * _AMOUNTS_PER_ORDER + rows["type"][is_accepted]
+    chosen[is_priced] = 1 + positions * 2 * _AMOUNTS_PER_ORDER + rows["type"][is_priced]
+    chosen[changes < 0] += _AMOUNTS_PER_ORDER
     return pa.array(amounts, type=AMOUNT).take(pa.array(chosen))
 
 

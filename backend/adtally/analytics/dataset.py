@@ -19,7 +19,7 @@ from pathlib import Path
 from adtally.analytics.arrow import Table, pa, pq
 from adtally.analytics.columns import SCHEMA
 
-SCHEMA_VERSION = b"1"
+SCHEMA_VERSION = b"2"
 SEALED_SPAN = 1 << 20
 """Parts are not merged into ones that cover more leaves than this."""
 
@@ -35,7 +35,7 @@ _VERSION_KEY, _ORIGIN_KEY, _LAST_ENTRY_KEY = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file: the records of the leaves ``first`` to ``end`` (exclusive).
+    """One file: records and corrections of the leaves ``first`` to ``end`` (exclusive).
 
     ``last_entry_sha256`` is of the log entry ``end - 1``; it ties the file to one log.
     """

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from typing import Protocol
 
-from adtally.analytics.columns import RatesOf, records_table, split_batches
+from adtally.analytics.columns import RatesOf, entries_table, split_entries
 from adtally.analytics.dataset import Dataset
 
 READ_ENTRIES = 1 << 16
@@ -30,7 +30,7 @@ class Deriver:
     Args:
         source: the log; reading it must be safe from the calling thread.
         dataset: where the Parquet parts go.
-        rates: what an accepted event of (campaign, publisher) costs.
+        rates: what an event of (campaign, publisher) costs where it counts.
     """
 
     def __init__(self, source: EntrySource, dataset: Dataset, rates: RatesOf) -> None:
@@ -66,11 +66,11 @@ class Deriver:
     def _step(self, size: int) -> bool:
         start = self._dataset.size
         entries = self._source.entries(start, min(start + READ_ENTRIES, size))
-        batches, count = split_batches(start, entries)
-        if not count:
+        run = split_entries(start, entries)
+        if not run.count:
             return False
-        last_entry = hashlib.sha256(entries[count - 1]).digest()
-        self._dataset.append(start + count, records_table(batches, self._rates), last_entry)
+        last_entry = hashlib.sha256(entries[run.count - 1]).digest()
+        self._dataset.append(start + run.count, entries_table(run, self._rates), last_entry)
         return True
 
     def _check_same_log(self) -> None:

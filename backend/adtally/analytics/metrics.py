@@ -23,10 +23,10 @@ Unit = Literal["ratio", "token_base_units"]
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What every metric is computed from: accepted events only.
+    """What every metric is computed from: events that count only.
 
     ``spend_milli_base_units`` is exact (thousandths of a base unit); ``revenue`` is what
-    accepted conversions are worth in the token's currency.
+    conversions that count are worth in the token's currency.
     """
 
     counts: Counts

@@ -30,6 +30,7 @@ from adtally.analytics.intervals import (
 from adtally.analytics.metrics import Basis, MetricValue, compute
 from adtally.analytics.query import Dimension, ReportQuery
 from adtally.errors import Overloaded
+from adtally.events.correction import CorrectionReason
 from adtally.events.record import DeviceClass, EventType
 from adtally.events.verdict import Verdict
 from adtally.types import Counts
@@ -40,9 +41,14 @@ GIVT_VERDICTS = frozenset({Verdict.KNOWN_BOT, Verdict.DATA_CENTER})
 
 @dataclass(frozen=True, slots=True)
 class GrossToNet:
-    """Every logged event by verdict; ``by_verdict`` holds the labels that occur, in code order."""
+    """Every logged event by verdict, and what corrections changed afterwards.
+
+    ``by_verdict`` and ``corrections`` hold the labels that occur, in code order. The counts of
+    corrections are signed: made good less taken back, by reason.
+    """
 
     by_verdict: Mapping[str, Counts]
+    corrections: Mapping[str, Counts] = field(default_factory=dict)
 
     @property
     def gross(self) -> Counts:
@@ -56,8 +62,8 @@ class GrossToNet:
 
     @property
     def net(self) -> Counts:
-        """What counts and bills."""
-        return self.verdict(Verdict.ACCEPTED)
+        """What counts and bills: accepted, and corrected since."""
+        return sum(self.corrections.values(), self.verdict(Verdict.ACCEPTED))
 
     def verdict(self, verdict: Verdict) -> Counts:
         return self.by_verdict.get(verdict.label, Counts())
@@ -70,12 +76,12 @@ class ReportRow:
     Attributes:
         interval: None without granularity and in the total.
         dimensions: by name, in the query's order; empty in the total.
-        counts: accepted events.
+        counts: events that count: accepted, corrections included.
         spend_milli_base_units: exact; rows add up to the total.
         spend_base_units: the sum over the row's publishers of their amounts floored to base
             units, as a statement has it; so rows of one publisher's parts may add up to less
             than its line.
-        values: attributed value of accepted conversions per currency, by numeric code.
+        values: attributed value of conversions that count per currency, by numeric code.
         metrics: the catalogue's metrics by name.
     """
 
@@ -167,6 +173,7 @@ class _Draft:
     """A row while its cells come in."""
 
     events: dict[Verdict, dict[EventType, int]] = field(default_factory=dict)
+    corrections: dict[CorrectionReason, dict[EventType, int]] = field(default_factory=dict)
     milli_base_units: int = 0
     base_units: int = 0
     values: list[AttributedValue] = field(default_factory=list)
@@ -179,7 +186,11 @@ class _Draft:
         fx: FxTable,
     ) -> ReportRow:
         gross_to_net = GrossToNet(
-            {verdict.label: _counts(self.events[verdict]) for verdict in sorted(self.events)}
+            {verdict.label: _counts(self.events[verdict]) for verdict in sorted(self.events)},
+            {
+                reason.label: _counts(self.corrections[reason])
+                for reason in sorted(self.corrections)
+            },
         )
         values = tuple(self.values)
         revenue = revenue_in_token_currency(values, token, fx)
@@ -197,9 +208,15 @@ class _Draft:
 
 def _collect(drafts: dict[Key, _Draft], cells: Cells, *, total: bool) -> None:
     for events in cells.events(total=total):
-        if events.key in drafts:
-            by_type = drafts[events.key].events.setdefault(events.verdict, {})
-            by_type[events.type] = events.count
+        if events.key not in drafts:
+            continue
+        draft = drafts[events.key]
+        if events.reason is None:
+            draft.events.setdefault(events.verdict, {})[events.type] = events.count
+        else:
+            by_type = draft.corrections.setdefault(events.reason, {})
+            # Records of several verdicts may have been corrected for one reason.
+            by_type[events.type] = by_type.get(events.type, 0) + events.count
     for spend in cells.spend(total=total):
         if spend.key in drafts:
             drafts[spend.key].milli_base_units = spend.milli_base_units

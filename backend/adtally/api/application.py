@@ -9,6 +9,7 @@ from adtally import __version__
 from adtally.api import (
     attestations,
     batches,
+    corrections,
     declarations,
     log,
     members,
@@ -52,6 +53,7 @@ def create_application(service: Service, *, with_virtual_clock: bool) -> FastAPI
     for module in (
         batches,
         declarations,
+        corrections,
         members,
         statements,
         reports,

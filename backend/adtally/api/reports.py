@@ -35,12 +35,15 @@ class MetricOut(BaseModel):
 
 
 class GrossToNetOut(BaseModel):
-    """Every logged event: all, invalid by lists, counted, and by verdict."""
+    """Every logged event: all, invalid by lists, counted, by verdict, and what was corrected."""
 
     gross: CountsOut
     general_invalid: CountsOut
     net: CountsOut
     by_verdict: dict[str, CountsOut]
+    corrections: dict[str, CountsOut] = Field(
+        description="by reason, signed: made good less taken back; net = accepted + all of these"
+    )
 
 
 class ValueOut(BaseModel):
@@ -86,6 +89,7 @@ class RowOut(BaseModel):
                 general_invalid=CountsOut.of(net.general_invalid),
                 net=CountsOut.of(net.net),
                 by_verdict={label: CountsOut.of(c) for label, c in net.by_verdict.items()},
+                corrections={label: CountsOut.of(c) for label, c in net.corrections.items()},
             ),
             spend_milli_base_units=str(row.spend_milli_base_units),
             spend_base_units=str(row.spend_base_units),

@@ -72,7 +72,9 @@ class Attestor:
         log: EntrySource,
         chain: ChainView,
     ) -> None:
-        self._new_machine: Callable[[], LogMachine] = lambda: LogMachine(identity, escrow_domain)
+        self._new_machine: Callable[[MerkleTree], LogMachine] = lambda tree: LogMachine(
+            identity, escrow_domain, leaves=tree
+        )
         self._log_domain = log_domain(identity)
         self._escrow_domain = escrow_domain
         self._contracts = contracts
@@ -112,8 +114,8 @@ class Attestor:
     # Following ---------------------------------------------------------------------------------
 
     def _restart(self) -> None:
-        self._machine = self._new_machine()
         self._tree = MerkleTree()
+        self._machine = self._new_machine(self._tree)
         self._facts_parts: list[ChainFacts] = []
 
     async def _advance(self, size: int) -> None:
@@ -122,11 +124,12 @@ class Attestor:
             self._restart()
         while self._machine.size < size:
             entries = await self._log.entries(self._machine.size, size)
+            # First: a correction is checked against the leaves before it.
+            self._tree.append([leaf_hash(entry) for entry in entries])
             for entry in entries:
                 if entry[:1] == bytes((CHAIN_FACTS_KIND,)):
                     await self._check_facts(ChainFacts.from_entry(entry))
                 self._machine.apply(entry)
-            self._tree.append([leaf_hash(entry) for entry in entries])
 
     async def _check_facts(self, facts: ChainFacts) -> None:
         if self._machine.facts.last_block is None and facts.first_block != self._first_block:

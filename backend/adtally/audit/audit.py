@@ -38,6 +38,7 @@ CHECKS = {
     "entries": "entries downloaded and parsed as bundles",
     "anchors": "root hashes on chain equal the entries' at the same size",
     "replay": "entries replayed: signatures, sequences, times and verdicts",
+    "corrections": "corrections: their records, in time, within holdback, cap and funding",
     "facts": "block ranges of chain facts equal the chain's logs",
     "statements": "fields of statements on chain equal those recomputed from the log",
     "lines": "published lines equal the recomputed ones and their proofs prove them",
@@ -74,14 +75,16 @@ async def run_audit(
     happened = await read_events(chain, history, pinned, findings)
     anchors = [each for each in happened if isinstance(each.event, Anchored)]
     submitted = [each.event for each in happened if isinstance(each.event, StatementSubmitted)]
+    roots = RootCheck(findings)
     replay = Replay(
         deployment.identity,
         deployment.escrow_domain,
         submitted,
         [each.event.tree_size for each in anchors if isinstance(each.event, Anchored)],
         findings,
+        roots,
     )
-    facts = await _read_log(log, checkpoint, anchors, replay, findings, progress)
+    facts = await _read_log(log, checkpoint, anchors, roots, replay, findings, progress)
     await check_facts(facts, history, chain, deployment.block_number, horizon, findings)
     await check_published_lines(
         log, submitted, replay.recomputed, deployment.escrow_domain, findings
@@ -125,13 +128,13 @@ async def _read_log(
     log: LogSource,
     checkpoint: Checkpoint | None,
     anchors: list[Happened],
+    roots: RootCheck,
     replay: Replay,
     findings: Findings,
     progress: Progress,
 ) -> FactsCollector:
     """Steps 1 and 2 in one pass over the entries; collects the facts for step 3."""
     facts = FactsCollector()
-    roots = RootCheck(findings)
     if checkpoint is not None:
         async for entries in read_entries(log, checkpoint.tree_size, findings, progress):
             roots.add(entries)
@@ -154,6 +157,7 @@ def _fill_figures(
     figures.pinned_block_hash = show(pinned.hash)
     figures.verdicts = replay.verdict_counts()
     figures.records = sum(figures.verdicts.values())
+    figures.corrections = replay.corrections
     kinds = [type(each.event) for each in happened]
     figures.anchors = kinds.count(Anchored)
     figures.statements = kinds.count(StatementSubmitted)

@@ -13,7 +13,7 @@ from adtally.errors import InvalidInput, NotFound, VerificationFailed
 from adtally.log.checkpoint import open_checkpoint
 from adtally.log.merkle import MerkleTree
 from adtally.rfc9162 import leaf_hashes
-from adtally.types import Checkpoint
+from adtally.types import Checkpoint, Hash
 
 ENTRIES_AT_ONCE = 16_384
 
@@ -72,6 +72,10 @@ class RootCheck:
     @property
     def size(self) -> int:
         return self._tree.size
+
+    def leaf(self, index: int) -> Hash:
+        """Hash of the leaf at ``index``; raises InvalidInput outside the tree."""
+        return self._tree.leaf(index)
 
     def add(self, entries: Sequence[bytes]) -> None:
         """Take in the next entries."""

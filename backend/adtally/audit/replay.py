@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from adtally.audit.chain_events import StatementSubmitted
 from adtally.audit.report import Findings
 from adtally.errors import AdtallyError
+from adtally.events.correction import CORRECTION_KIND
 from adtally.events.record import RECORD_KIND, RECORD_SIZE, VERDICT_OFFSET
 from adtally.events.verdict import Verdict
+from adtally.settlement.corrections import Leaves
 from adtally.settlement.machine import LogMachine
 from adtally.types import Hash, Line, LogIdentity, Statement
 
@@ -38,6 +40,7 @@ class Replay:
     Args:
         submitted: the statements found on chain.
         anchored_sizes: sizes that were anchored; none may cut a batch in two.
+        leaves: leaf hashes of what is fed, at the latest when it is.
     """
 
     def __init__(
@@ -47,10 +50,12 @@ class Replay:
         submitted: Sequence[StatementSubmitted],
         anchored_sizes: Sequence[int],
         findings: Findings,
+        leaves: Leaves,
     ) -> None:
-        self.machine = LogMachine(identity, escrow_domain)
+        self.machine = LogMachine(identity, escrow_domain, leaves=leaves)
         self.recomputed: dict[StatementKey, Recomputed] = {}
         self.verdicts: Counter[int] = Counter()
+        self.corrections = 0
         self.is_broken = False
         self._findings = findings
         self._submitted: dict[int, list[Statement]] = {}
@@ -93,6 +98,9 @@ class Replay:
         try:
             for entry in entries:
                 machine.apply(entry)
+                if entry[0] == CORRECTION_KIND:
+                    self.corrections += 1
+                    self._findings.holds("corrections")
         except AdtallyError as error:
             self.is_broken = True
             where = f"entry {machine.size}"

@@ -80,6 +80,7 @@ class Figures:
     facts_through_block: int | None = None
     records: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
+    corrections: int = 0
     anchors: int = 0
     statements: int = 0
     claims: int = 0

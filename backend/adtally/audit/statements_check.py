@@ -13,6 +13,7 @@ from adtally.audit.replay import Recomputed, StatementKey
 from adtally.audit.report import Findings
 from adtally.errors import InvalidInput, NotFound
 from adtally.settlement.claim_tree import line_leaf, verify_line
+from adtally.settlement.rates import released_base_units
 from adtally.types import Hash, Line, Statement, Terms
 from adtally.verification.chain_logs import CampaignOpened
 
@@ -26,6 +27,7 @@ class StatementCheck:
         self._anchored_size = 0
         self._terms: dict[int, Terms] = {}
         self._newest: dict[int, Statement] = {}
+        self._floors: dict[int, int] = {}
         self._closed: set[int] = set()
 
     def take(self, happened: Happened) -> None:
@@ -79,12 +81,29 @@ class StatementCheck:
         if not smallest <= statement.tree_size <= self._anchored_size:
             expected = f"{smallest} to {self._anchored_size}, the anchored size then"
             self._findings.differs("statements", "tree size", where, expected, statement.tree_size)
+        if before is not None:
+            self._check_fall(before, statement, where)
         if statement.campaign in self._closed:
             expected = "no statement after the final one"
             self._findings.differs("statements", "sequence", where, expected, "another")
         self._newest[statement.campaign] = statement
         if statement.is_final:
             self._closed.add(statement.campaign)
+
+    def _check_fall(self, before: Statement, statement: Statement, where: str) -> None:
+        """Corrections are never taken out, and lower a total by no more than the holdback."""
+        terms = self._terms.get(statement.campaign)
+        holdback = 0 if terms is None else terms.holdback_basis_points
+        released = released_base_units(before.lines_total_base_units, holdback)
+        floor = max(self._floors.get(statement.campaign, 0), released)
+        self._floors[statement.campaign] = floor
+        for what, lowest, found in (
+            ("corrections", before.corrections, statement.corrections),
+            ("lines total", floor, statement.lines_total_base_units),
+        ):
+            if found < lowest:
+                expected = f"at least {lowest}"
+                self._findings.differs("statements", f"{what} falls", where, expected, found)
 
 
 async def check_published_lines(

@@ -22,7 +22,7 @@ EVM_VERSION = "london"
 
 SETTINGS: dict[str, Any] = {
     "evmVersion": EVM_VERSION,
-    "optimizer": {"enabled": True, "runs": 200},
+    "optimizer": {"enabled": True, "runs": 1000},
     "viaIR": True,
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
     "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}},

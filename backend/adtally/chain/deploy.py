@@ -64,7 +64,7 @@ class Officers:
     ``admin`` other than the deployer takes over the right to grant roles at the end.
     """
 
-    admin: Address | None = None
+    admin: Officer | None = None
     registrar: Officer | None = None
     pauser: Officer | None = None
     treasurer: Officer | None = None
@@ -261,8 +261,11 @@ class _Site:
             calls.append(manager.grant_role_call(role, holder.account, holder.delay_seconds))
         if officers.registrar is not None and officers.registrar.account != own:
             calls.append(manager.revoke_role_call(AccessRole.REGISTRAR, own))
-        if officers.admin is not None and officers.admin != own:
-            calls.append(manager.grant_role_call(AccessRole.ADMIN, officers.admin, 0))
+        admin = officers.admin
+        if admin is not None and admin.account != own:
+            calls.append(
+                manager.grant_role_call(AccessRole.ADMIN, admin.account, admin.delay_seconds)
+            )
             calls.append(manager.renounce_role_call(AccessRole.ADMIN, own))
         await self._send_all(calls)
 

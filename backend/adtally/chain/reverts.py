@@ -53,6 +53,7 @@ CUSTOM_ERRORS = tuple(
         "NotActiveMember(address caller,uint8 rolesNeeded)",
         "NotPublisher(uint32 publisher)",
         "TermsInvalid(string reason)",
+        "CapTooLarge(uint128 cap,uint128 maximum)",
         "OrderNotOffered(uint32 campaign,uint32 publisher)",
         "OrderAlreadyAccepted(uint32 campaign,uint32 publisher)",
         "OrderNotAccepted(uint32 campaign,uint32 publisher)",
@@ -81,6 +82,7 @@ CUSTOM_ERRORS = tuple(
         "CutUnknown(uint32 campaign,uint256 index)",
         "RefundNotOpen(uint64 now_,uint64 opensAt)",
         # OperatorBond
+        "NotAToken(address token)",
         "BondInsufficient(uint256 bond,uint256 requested)",
         "NotOperator(address caller)",
         "NothingRequested()",

@@ -75,8 +75,9 @@ def show_report(report: AuditReport, console: Console) -> None:
         console.print(f"[red]and {hidden} more[/red]")
     figures = report.figures
     console.print(
-        f"log of {figures.tree_size:,} entries, {figures.anchors} anchors, "
-        f"{figures.statements} statements, {figures.claims} claims, up to block "
+        f"log of {figures.tree_size:,} entries, {figures.corrections} corrections, "
+        f"{figures.anchors} anchors, {figures.statements} statements, {figures.claims} claims, up "
+        f"to block "
         f"{figures.pinned_block}"
     )
     if report.ok:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from eth_utils import to_checksum_address
@@ -15,7 +15,7 @@ from rich.table import Table
 from adtally.chain.accounts import local_account, require_local_chain
 from adtally.chain.compile import compile_contracts
 from adtally.chain.connection import Chain
-from adtally.chain.deploy import BondTerms, MemberKeys, deploy
+from adtally.chain.deploy import BondTerms, MemberKeys, Officer, Officers, deploy
 from adtally.chain.deployment import Deployment
 from adtally.chain.finality import Finality
 from adtally.chain.node_tools import find_project_root
@@ -42,6 +42,7 @@ class DeployOptions:
         attestors: the set that co-signs, 20-byte addresses.
         threshold: None takes the least majority.
         bond: the operator's; None takes none, on a local chain one in mock dollars.
+        officers: holders of the roles; by default the deployer, without delay.
         deposits_bond: whether the operator of a local chain also bonds itself.
     """
 
@@ -52,6 +53,7 @@ class DeployOptions:
     threshold: int | None
     finality: Finality
     bond: BondTerms | None = None
+    officers: Officers = field(default_factory=Officers)
     deposits_bond: bool = False
 
 
@@ -83,6 +85,7 @@ async def deploy_contracts(options: DeployOptions) -> Deployment:
             operator=MemberKeys(account, address_of(keys.receipt)),
             attestors=options.attestors,
             threshold=options.threshold or len(options.attestors) // 2 + 1,
+            officers=options.officers,
             bond=options.bond,
         )
         if options.deposits_bond:
@@ -115,6 +118,30 @@ def parse_bond(token: str | None, penalty_base_units: int | None) -> BondTerms |
             found="one of them",
         )
     return BondTerms(parse_address(token, "bond_token"), penalty_base_units)
+
+
+def parse_officers(
+    admin: str | None,
+    registrar: str | None,
+    pauser: str | None,
+    treasurer: str | None,
+    delay_seconds: int,
+) -> Officers:
+    """Holders of the roles; raises InvalidInput.
+
+    All but the pauser must announce what they do: a pause that comes a day late stops nothing,
+    and can't hold up money already earned.
+    """
+
+    def officer(text: str | None, field: str, delay: int) -> Officer | None:
+        return None if text is None else Officer(parse_address(text, field), delay)
+
+    return Officers(
+        officer(admin, "admin", delay_seconds),
+        officer(registrar, "registrar", delay_seconds),
+        officer(pauser, "pauser", 0),
+        officer(treasurer, "treasurer", delay_seconds),
+    )
 
 
 def parse_address(text: str, field: str = "attestor") -> Address:

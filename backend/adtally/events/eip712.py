@@ -29,6 +29,7 @@ DECLARATION_TYPE = (
     "Declaration(address signer,uint8 kind,bool active,uint32 member,uint32 campaign,"
     "uint32 publisher,uint32 item,uint64 declaredAtMs,string detail)"
 )
+CORRECTION_TYPE = "Correction(address signer,uint64 index,int8 change,uint8 reason,string detail)"
 CHECKPOINT_TYPE = "Checkpoint(uint64 treeSize,bytes32 rootHash)"
 STATEMENT_TYPE = (
     "Statement(uint32 campaign,uint32 sequence,uint64 treeSize,uint128 linesTotal,"
@@ -49,6 +50,7 @@ _DOMAIN_TYPEHASH = keccak(
 _EVENT_BATCH_TYPEHASH = keccak(EVENT_BATCH_TYPE.encode())
 _RECEIPT_TYPEHASH = keccak(RECEIPT_TYPE.encode())
 _DECLARATION_TYPEHASH = keccak(DECLARATION_TYPE.encode())
+_CORRECTION_TYPEHASH = keccak(CORRECTION_TYPE.encode())
 _CHECKPOINT_TYPEHASH = keccak(CHECKPOINT_TYPE.encode())
 _STATEMENT_TYPEHASH = keccak(STATEMENT_TYPE.encode())
 _SUCCESSOR_TYPEHASH = keccak(SUCCESSOR_TYPE.encode())
@@ -57,6 +59,14 @@ _SUCCESSOR_TYPEHASH = keccak(SUCCESSOR_TYPE.encode())
 def _uint(field: str, value: int, bits: int) -> bytes:
     check_uint(field, value, bits)
     return value.to_bytes(32, "big")
+
+
+def _int8(field: str, value: int) -> bytes:
+    if not -128 <= value <= 127:
+        raise InvalidInput(
+            f"{field} is out of range", field=field, expected="-128 to 127", found=str(value)
+        )
+    return value.to_bytes(32, "big", signed=True)
 
 
 def _bytes32(field: str, value: Hash) -> bytes:
@@ -92,7 +102,7 @@ def domain_separator(name: str, chain_id: int, contract: Address) -> Hash:
 
 
 def log_domain(identity: LogIdentity) -> Hash:
-    """The domain of batches, receipts, declarations, checkpoints and attestor set successors."""
+    """The domain of batches, receipts, declarations, corrections, checkpoints and successors."""
     return domain_separator(LOG_DOMAIN_NAME, identity.chain_id, identity.event_log)
 
 
@@ -185,6 +195,23 @@ def declaration_digest(
             + _uint("publisher", publisher, 32)
             + _uint("item", item, 32)
             + _uint("declared_at_ms", declared_at_ms, 64)
+            + _text("detail", detail)
+        ),
+    )
+
+
+def correction_digest(
+    domain: Hash, signer: Address, index: int, change: int, reason: int, detail: str
+) -> Hash:
+    """What the operator's event key signs to have a correction entered."""
+    return _digest(
+        domain,
+        keccak(
+            _CORRECTION_TYPEHASH
+            + _address("signer", signer)
+            + _uint("index", index, 64)
+            + _int8("change", change)
+            + _uint("reason", reason, 8)
             + _text("detail", detail)
         ),
     )

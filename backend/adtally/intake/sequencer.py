@@ -88,6 +88,7 @@ class Sequencer:
         self.store = store
         self.machine = machine
         self.tree = MerkleTree()
+        machine.leaves = self.tree
         self.failure: BaseException | None = None
         self._clock = clock
         self._on_failure = on_failure
@@ -107,10 +108,11 @@ class Sequencer:
             VerificationFailed, InvalidInput: the log on disk is not one this code wrote.
         """
         for frame in self.store.frames():
+            # First: a correction is checked against the leaves before it.
+            self.tree.append([leaf_hash(entry) for entry in frame.entries])
             for offset, entry in enumerate(frame.entries):
                 self.machine.apply(entry)
                 self._note_entry(entry, frame.first_index + offset)
-            self.tree.append([leaf_hash(entry) for entry in frame.entries])
         self.machine.require_complete()
         if not self.tree.size == self.machine.size == self.store.size:
             raise InvariantBroken(
@@ -154,10 +156,10 @@ class Sequencer:
         return result
 
     async def enter_facts(self, make: Callable[[int], Sequence[FactsEntry]]) -> int:
-        """Log facts; ``make`` gets recorded-at (ms) and returns entries, maybe none.
+        """Log facts or corrections; ``make`` gets recorded-at (ms) and returns entries, maybe none.
 
-        Returns the tree size after they are durable. Raises what ``LogMachine.apply_facts``
-        raises; nothing was logged then.
+        Returns the tree size after they are durable. Raises what ``make`` or
+        ``LogMachine.apply_facts`` raises; nothing was logged then.
         """
         job = self._job()
         job.facts = make

@@ -114,6 +114,10 @@ class CampaignProgress:
         is_closed: the last drafted statement is final, and nobody has objected to it.
         is_waiting: the last drafted statement is not active on chain yet; the escrow takes one
             at a time.
+        is_answered: the advertiser has objected to the last drafted statement, and the log holds
+            a correction that this one lacks: the next one upholds the objection.
+        is_last_call: another statement before the final one could, with an objection to it, make
+            the final one too late for a total that falls.
     """
 
     terms: Terms
@@ -123,6 +127,29 @@ class CampaignProgress:
     may_be_final: bool
     is_closed: bool
     is_waiting: bool
+    is_answered: bool = False
+    is_last_call: bool = False
+
+
+_SETTLING_SECONDS = 3_600
+"""Longest that a draft should take to be signed, anchored and submitted."""
+
+
+def latest_fall_seconds(terms: Terms, final_from_seconds: int) -> int:
+    """Last second in which the escrow takes a total below the one before: a statement with it,
+    an objection's extension included, is active before the campaign closes at the latest.
+    """
+    return final_from_seconds + terms.grace_seconds - 2 * terms.dispute_window_seconds
+
+
+def is_last_call(terms: Terms, final_from_seconds: int, now_seconds: int) -> bool:
+    """Whether a statement before the final one would come in the way of a lower final total: it
+    takes up to two dispute windows until the next can follow (an objection extends it).
+    """
+    windows_seconds = 2 * terms.dispute_window_seconds
+    following_seconds = now_seconds + _SETTLING_SECONDS + windows_seconds
+    latest_seconds = latest_fall_seconds(terms, final_from_seconds)
+    return windows_seconds > 0 and following_seconds >= latest_seconds
 
 
 def draft_reason(campaign: CampaignProgress) -> DraftReason | None:
@@ -135,6 +162,10 @@ def draft_reason(campaign: CampaignProgress) -> DraftReason | None:
         return None
     if campaign.may_be_final:
         return DraftReason.FINAL
+    if campaign.is_last_call:
+        return None
+    if campaign.is_answered:
+        return DraftReason.CORRECTION
     terms = campaign.terms
     unsettled = campaign.accrued.lines_total_base_units - campaign.stated.lines_total_base_units
     if 0 < terms.settle_threshold_base_units <= unsettled:

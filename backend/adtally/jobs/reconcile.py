@@ -21,6 +21,7 @@ from adtally.jobs.reconciliation import (
     paid_by_member,
     token_differences,
 )
+from adtally.settlement.rates import released_base_units
 from adtally.storage.repositories import ledger, statements
 from adtally.storage.rows import StatementRow, TransferKind, TransferRow
 from adtally.types import Address, BlockStamp
@@ -110,6 +111,9 @@ class ReconcileJob:
         }
         async with self._context.database.session() as session:
             lines = await statements.list_lines(session, campaign, view.active.sequence)
+            total, highest = await statements.highest_amounts(
+                session, campaign, view.active.sequence
+            )
         is_closed = block.timestamp_seconds >= view.closes_at_seconds
         return CampaignAccount(
             campaign=campaign,
@@ -123,6 +127,11 @@ class ReconcileJob:
             view=view,
             orders_paid=orders_paid,
             logged_funded_base_units=await self._logged_funded(campaign, block),
+            released_lines={
+                publisher: released_base_units(amount, terms.holdback_basis_points)
+                for publisher, amount in highest.items()
+            },
+            released_total_base_units=released_base_units(total, terms.holdback_basis_points),
             has_own_attestors=terms.attestor_set != self._context.log_attestor_set,
         )
 

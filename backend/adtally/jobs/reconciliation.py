@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adtally.chain.contracts.campaign_escrow import CampaignView, Objection
 from adtally.settlement.rates import (
@@ -39,6 +39,9 @@ class CampaignAccount:
         bond_base_units: what an objection costs here.
         active_lines: lines of the statement that is active on chain, empty without one.
         orders_paid: what the chain says each publisher was paid, for those in ``transfers``.
+        released_lines: the most that statements up to the active one have released of each
+            publisher's line while the campaign was open; corrections lower lines, not payments.
+        released_total_base_units: the same of the lines' total, which cuts are paid of.
         logged_funded_base_units: deposits according to the log's facts; None if the facts don't
             reach this block.
         has_own_attestors: whether the campaign's attestor set is another one than the log's.
@@ -56,6 +59,8 @@ class CampaignAccount:
     orders_paid: Mapping[int, int]
     logged_funded_base_units: int | None
     has_own_attestors: bool = False
+    released_lines: Mapping[int, int] = field(default_factory=dict)
+    released_total_base_units: int = 0
 
     @property
     def is_estranged(self) -> bool:
@@ -172,7 +177,7 @@ def _payees(account: CampaignAccount) -> Iterator[Difference]:
         chain = account.orders_paid.get(publisher)
         if chain != books:
             yield Difference(subject, f"paid to publisher {publisher}", books, chain)
-        most = released.get(publisher, 0)
+        most = max(released.get(publisher, 0), account.released_lines.get(publisher, 0))
         if books > most:
             figure = f"paid to publisher {publisher} over what is released of its line"
             yield Difference(subject, figure, f"released {most}", books)
@@ -219,6 +224,7 @@ def _bounds(account: CampaignAccount) -> Iterator[Difference]:
     released = released_base_units(
         view.active.lines_total_base_units, account.holdback_basis_points
     )
+    released = max(released, account.released_total_base_units)
     cuts = sum(cut_amount_base_units(released, cut) for cut in account.cuts)
     if view.cuts_paid_base_units > cuts:
         figure = "cuts paid are over what is released of them"

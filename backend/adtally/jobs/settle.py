@@ -10,7 +10,13 @@ from adtally.chain import effects
 from adtally.chain.contracts.campaign_escrow import CampaignView
 from adtally.errors import InvariantBroken
 from adtally.jobs.context import JobContext
-from adtally.jobs.decisions import CampaignProgress, Totals, draft_reason
+from adtally.jobs.decisions import (
+    CampaignProgress,
+    Totals,
+    draft_reason,
+    is_last_call,
+    latest_fall_seconds,
+)
 from adtally.jobs.requests import find_quorum
 from adtally.jobs.sending import bring_about
 from adtally.settlement.machine import LogMachine
@@ -41,6 +47,7 @@ class SettleJob:
 
     def __init__(self, context: JobContext) -> None:
         self._context = context
+        self._told: set[tuple[int, int]] = set()
 
     async def run(self) -> None:
         """Raises ChainUnavailable when the chain can't be read now (drafts are made anyway).
@@ -110,7 +117,7 @@ class SettleJob:
                     f"{statement.lines_root.hex()}"
                 )
             return
-        if self._is_early(statement, view, latest):
+        if self._is_early(statement, view, latest) or self._is_too_low(statement, view, latest):
             return
         await bring_about(
             self._context,
@@ -128,13 +135,36 @@ class SettleJob:
         windows_seconds = terms.late_window_seconds + terms.correction_window_seconds
         return statement.is_final and now < view.flight_end_seconds + windows_seconds
 
+    def _is_too_low(self, statement: Statement, view: CampaignView, latest: BlockStamp) -> bool:
+        """Whether the total falls and it is too late for that: the escrow would refuse for ever."""
+        if statement.lines_total_base_units >= view.latest.lines_total_base_units:
+            return False
+        facts = self._context.sequencer.machine.facts.campaigns[statement.campaign]
+        last = latest_fall_seconds(facts.terms, facts.final_from_seconds)
+        if latest.timestamp_seconds <= last:
+            return False
+        key = (statement.campaign, statement.sequence)
+        if key in self._told:
+            return True
+        self._told.add(key)
+        logger.critical(
+            "statement %d of campaign %d came too late: its total falls to %d base units, which "
+            "the escrow took until %d s; what was stated before stays owed",
+            statement.sequence,
+            statement.campaign,
+            statement.lines_total_base_units,
+            last,
+        )
+        return True
+
 
 def due_drafts(machine: LogMachine, latest: Mapping[int, StatementRow], now_ms: int) -> list[Draft]:
     """The statements that are due at the machine's present size, by campaign.
 
     Args:
         latest: each campaign's last drafted statement.
-        now_ms: decides only whether that one's dispute window is over.
+        now_ms: decides only whether that one's dispute window is over, and whether another one
+            before the final one may still follow.
     """
     drafts = []
     for campaign in sorted(machine.facts.campaigns):
@@ -168,6 +198,10 @@ def progress(
         may_be_final=machine.may_be_final(campaign),
         is_closed=before is not None and before.is_last,
         is_waiting=before is not None and not _is_active(before, now_ms),
+        is_answered=before is not None
+        and before.is_objected
+        and machine.accruals.corrections(campaign) > before.statement.corrections,
+        is_last_call=is_last_call(facts.terms, facts.final_from_seconds, now_ms // 1000),
     )
 
 

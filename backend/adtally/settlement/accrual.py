@@ -1,8 +1,9 @@
 """What has been earned so far, per campaign and publisher, exact and always affordable.
 
-Invariant: after every event, for every campaign, the sum of floored lines plus cuts is at most
-what the campaign holds, and every line is at most its order's cap. So no settlement can lack
-money, whatever order claims come in.
+Invariant: after every event and correction, for every campaign, the sum of floored lines plus cuts
+is at most what the campaign holds, every line is at most its order's cap, and no line is below its
+highest amount less the holdback. So no settlement can lack money, whatever order claims come in,
+and no publisher was ever paid more than its line.
 """
 
 from __future__ import annotations
@@ -11,7 +12,12 @@ from dataclasses import dataclass, field
 
 from adtally.events.record import AdEvent, EventType
 from adtally.events.verdict import Verdict
-from adtally.settlement.rates import MILLI, event_amount_milli, reserve_base_units
+from adtally.settlement.rates import (
+    MILLI,
+    event_amount_milli,
+    lowest_line_base_units,
+    reserve_base_units,
+)
 from adtally.types import Counts, Line
 from adtally.verification.fact_state import CampaignFacts, OrderFacts
 
@@ -20,6 +26,7 @@ from adtally.verification.fact_state import CampaignFacts, OrderFacts
 class _LineAccrual:
     counts: dict[EventType, int] = field(default_factory=lambda: dict.fromkeys(EventType, 0))
     amount_milli: int = 0
+    highest_base_units: int = 0
 
     @property
     def amount_base_units(self) -> int:
@@ -58,7 +65,30 @@ class Accruals:
         line = self._lines.setdefault(campaign.id, {}).setdefault(event.publisher, _LineAccrual())
         line.counts[event.type] += 1
         line.amount_milli += event_amount_milli(order.rates, event.type)
+        line.highest_base_units = max(line.highest_base_units, after)
         self._lines_total[campaign.id] = self.lines_total_base_units(campaign.id) + after - before
+
+    def after_taking_back(
+        self, campaign: CampaignFacts, order: OrderFacts, event: AdEvent
+    ) -> tuple[int, int]:
+        """The line's lowest amount allowed, and its amount without an event that counts."""
+        line = self._lines[campaign.id][event.publisher]
+        lowest = lowest_line_base_units(
+            line.highest_base_units, campaign.terms.holdback_basis_points
+        )
+        return lowest, (line.amount_milli - event_amount_milli(order.rates, event.type)) // MILLI
+
+    def take_back(self, campaign: CampaignFacts, order: OrderFacts, event: AdEvent) -> None:
+        """Book that an event counts no more; ``after_taking_back`` has shown that it may."""
+        line = self._lines[campaign.id][event.publisher]
+        before = line.amount_base_units
+        line.counts[event.type] -= 1
+        line.amount_milli -= event_amount_milli(order.rates, event.type)
+        self._lines_total[campaign.id] += line.amount_base_units - before
+
+    def count_correction(self, campaign: int) -> None:
+        """Note that the campaign's lines contain one more correction."""
+        self._corrections[campaign] = self.corrections(campaign) + 1
 
     def _amounts(self, campaign: int, order: OrderFacts, event: AdEvent) -> tuple[int, int]:
         line = self._lines.get(campaign, {}).get(event.publisher)
@@ -79,6 +109,7 @@ class Accruals:
         return [
             Line(publisher, lines[publisher].frozen_counts(), lines[publisher].amount_base_units)
             for publisher in sorted(lines)
+            if any(lines[publisher].counts.values())
         ]
 
     def counts(self, campaign: int) -> Counts:

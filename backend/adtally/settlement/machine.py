@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from adtally.errors import AdtallyError, Conflict, NotAllowed, VerificationFailed
 from adtally.events.batch import ENVELOPE_KIND, Envelope, SignedBatch, check_batch_header
+from adtally.events.correction import Correction
 from adtally.events.eip712 import log_domain
 from adtally.events.facts import (
     ChainFacts,
@@ -26,6 +27,7 @@ from adtally.events.record import (
 )
 from adtally.events.verdict import Verdict
 from adtally.settlement.accrual import Accruals
+from adtally.settlement.corrections import Corrections, Leaves
 from adtally.settlement.statement import build_statement
 from adtally.types import Hash, Line, LogIdentity, Statement
 from adtally.verification.event_index import EventIndex
@@ -33,7 +35,8 @@ from adtally.verification.fact_state import FactState, MemberFacts
 from adtally.verification.judge import Judge
 from adtally.verification.rule_set import RuleSet
 
-FactsEntry = ChainFacts | Declaration | RulesFacts | TimeFacts
+FactsEntry = ChainFacts | Declaration | RulesFacts | TimeFacts | Correction
+"""Everything the operator enters, one entry at a time."""
 
 
 @dataclass(slots=True)
@@ -52,12 +55,20 @@ class LogMachine:
         escrow_domain: EIP-712 domain separator of the escrow, part of every line's leaf.
         verify_signatures: False only while the operator replays its own log, whose bytes are
             protected by CRC and by the checkpoints given out; ``require_signatures`` ends it.
+        leaves: leaf hashes of the same log, never behind by more than what can't be corrected
+            yet; without them every correction is refused.
     """
 
     def __init__(
-        self, identity: LogIdentity, escrow_domain: Hash, *, verify_signatures: bool = True
+        self,
+        identity: LogIdentity,
+        escrow_domain: Hash,
+        *,
+        verify_signatures: bool = True,
+        leaves: Leaves | None = None,
     ) -> None:
         self.identity = identity
+        self.leaves = leaves
         self.size = 0
         self.last_received_at_ms = 0
         self.rules: RuleSet | None = None
@@ -67,6 +78,7 @@ class LogMachine:
         self._escrow_domain = escrow_domain
         self._index = EventIndex()
         self._judge = Judge(self.facts, self._index, self.accruals)
+        self.corrections = Corrections(self.facts, self._index, self.accruals)
         self._next_sequence: dict[int, int] = {}
         self._verify_signatures = verify_signatures
         self._open: _OpenBatch | None = None
@@ -234,7 +246,7 @@ class LogMachine:
     # Facts -------------------------------------------------------------------------------------
 
     def apply_facts(self, facts: FactsEntry) -> None:
-        """Take in a facts entry, logged or about to be.
+        """Take in a facts entry or a correction, logged or about to be.
 
         Raises:
             VerificationFailed, NotAllowed, InvalidInput: it can't stand here; nothing changed.
@@ -252,6 +264,9 @@ class LogMachine:
                 self.facts.apply_declaration(facts, self._domain)
             case TimeFacts():
                 self._rules_in_force()
+            case Correction():
+                self._rules_in_force()
+                self.corrections.apply(facts, self.size, self.leaves)
         self.last_received_at_ms = facts.recorded_at_ms
         self.size += 1
 
@@ -327,7 +342,7 @@ def _unjudged(record: bytes) -> AdEvent:
 
 
 def parse_facts(entry: bytes) -> FactsEntry:
-    """Parse a facts entry of any kind.
+    """Parse a facts entry of any kind, or a correction.
 
     Raises:
         VerificationFailed: unknown kind.
@@ -342,11 +357,13 @@ def parse_facts(entry: bytes) -> FactsEntry:
             return RulesFacts.from_entry(entry)
         case 0x06:
             return TimeFacts.from_entry(entry)
+        case 0x07:
+            return Correction.from_entry(entry)
         case kind:
             raise VerificationFailed(
                 "unknown kind of entry",
                 field="entry",
-                expected="kinds 0x01 to 0x06",
+                expected="kinds 0x01 to 0x07",
                 found=f"{kind:#04x}" if kind >= 0 else "no bytes",
             )
 

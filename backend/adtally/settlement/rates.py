@@ -54,6 +54,15 @@ def released_base_units(amount_base_units: int, holdback_basis_points: int) -> i
     return amount_base_units * (BASIS_POINTS - holdback_basis_points) // BASIS_POINTS
 
 
+def lowest_line_base_units(highest_base_units: int, holdback_basis_points: int) -> int:
+    """How far corrections may lower a line that was once ``highest_base_units``, rounded up.
+
+    Up, so that lines which all fall as far as they may still sum to what the escrow has released
+    of any earlier total (``released_base_units``, rounded down).
+    """
+    return -(-highest_base_units * (BASIS_POINTS - holdback_basis_points) // BASIS_POINTS)
+
+
 def reserve_base_units(lines_total_base_units: int, cuts: tuple[Cut, ...]) -> int:
     """What a campaign must hold for these lines: the lines and every cut on top."""
     return lines_total_base_units + sum(

@@ -20,6 +20,8 @@ class DraftReason(Enum):
 
     THRESHOLD = "threshold"
     GOAL = "goal"
+    CORRECTION = "correction"
+    """It decides an open objection, with a correction."""
     FINAL = "final"
 
 
@@ -60,10 +62,14 @@ class StatementRow:
     settlement: Settlement | None
 
     @property
+    def is_objected(self) -> bool:
+        """Whether the advertiser has objected to it."""
+        return self.settlement is not None and self.settlement.is_objected
+
+    @property
     def is_last(self) -> bool:
         """Whether no statement follows: it was signed as final and nobody has objected to it."""
-        is_objected = self.settlement is not None and self.settlement.is_objected
-        return self.statement.is_final and not is_objected
+        return self.statement.is_final and not self.is_objected
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,14 @@ from adtally.verification.rule_set import RuleSet
 
 HOUR_MS = 3_600_000
 
-EventKey = tuple[int, bytes]
-"""Publisher (member id) and event id."""
+EventKey = tuple[int, EventType, bytes]
+"""Publisher (member id), event type and event id."""
 
 
 @dataclass(slots=True)
 class Parent:
     """An accepted impression or click, and which types of child already count for it."""
 
-    type: EventType
     campaign: int
     occurred_at_ms: int
     used_by: set[EventType] = field(default_factory=set)
@@ -34,13 +33,18 @@ def event_id_time_ms(event_id: bytes) -> int:
     return int.from_bytes(event_id[:6], "big")
 
 
+def event_key(event: AdEvent) -> EventKey:
+    """What names the event."""
+    return event.publisher, event.type, event.id
+
+
 def body_digest(unset_record: bytes) -> bytes:
     """What tells a duplicate from a conflict: a 16-byte digest of the record without verdict."""
     return hashlib.sha256(unset_record).digest()[:16]
 
 
 class EventIndex:
-    """Ids and parents, by publisher."""
+    """Ids and parents, by publisher and type."""
 
     def __init__(self) -> None:
         self._seen: dict[int, dict[EventKey, bytes]] = {}
@@ -52,29 +56,38 @@ class EventIndex:
         self.oldest_parent_ms = 0
         """Parents that occurred before this are unknown: they may be forgotten."""
 
-    def first_body(self, publisher: int, event_id: bytes) -> bytes | None:
-        """Digest of the first record with this id, None if there is none in the window."""
-        hour = event_id_time_ms(event_id) // HOUR_MS
-        return self._seen.get(hour, {}).get((publisher, event_id))
+    def first_body(self, event: AdEvent) -> bytes | None:
+        """Digest of the first record with the event's id, None if there is none in the window."""
+        hour = event.occurred_at_ms // HOUR_MS
+        return self._seen.get(hour, {}).get(event_key(event))
 
     def remember(self, event: AdEvent, digest: bytes) -> None:
         """Take the event's id."""
         hour = event.occurred_at_ms // HOUR_MS
-        self._seen.setdefault(hour, {})[(event.publisher, event.id)] = digest
+        self._seen.setdefault(hour, {})[event_key(event)] = digest
 
-    def parent(self, publisher: int, event_id: bytes) -> Parent | None:
-        """The accepted impression or click with this id."""
+    def knows(self, event: AdEvent) -> bool:
+        """Whether the event's id is taken, as far as ids are remembered."""
+        return event.occurred_at_ms >= self.oldest_event_ms and self.first_body(event) is not None
+
+    def take(self, event: AdEvent, digest: bytes) -> None:
+        """Take the id of an event that a correction has made good, unless it is forgotten."""
+        if event.occurred_at_ms >= self.oldest_event_ms:
+            self.remember(event, digest)
+
+    def parent(self, publisher: int, kind: EventType, event_id: bytes) -> Parent | None:
+        """The accepted impression or click (``kind`` says which) with this id."""
         occurred_at_ms = event_id_time_ms(event_id)
         if occurred_at_ms < self.oldest_parent_ms:
             return None
         hour = occurred_at_ms // HOUR_MS
-        return self._parents.get(hour, {}).get((publisher, event_id))
+        return self._parents.get(hour, {}).get((publisher, kind, event_id))
 
     def add_parent(self, event: AdEvent) -> None:
         """Keep an accepted event that others may name as parent; the first of an id stands."""
         hour = event.occurred_at_ms // HOUR_MS
         self._parents.setdefault(hour, {}).setdefault(
-            (event.publisher, event.id), Parent(event.type, event.campaign, event.occurred_at_ms)
+            event_key(event), Parent(event.campaign, event.occurred_at_ms)
         )
 
     def advance(self, now_ms: int, rules: RuleSet) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from adtally.events.record import AdEvent, EventType
 from adtally.events.verdict import Verdict
 from adtally.types import Role
-from adtally.verification.event_index import EventIndex, body_digest, event_id_time_ms
+from adtally.verification.event_index import EventIndex, Parent, body_digest, event_id_time_ms
 from adtally.verification.fact_state import CampaignFacts, FactState, MemberFacts, OrderFacts
 from adtally.verification.rule_set import RuleSet
 
@@ -60,7 +60,7 @@ class Judge:
         if verdict is not None:
             return verdict
         # From here on the id is taken, whatever the verdict: who wants an event judged again sends
-        # it under a new id, so (publisher, id) names one event for ever, whoever reports it.
+        # it under a new id, so (publisher, type, id) names one event for ever, whoever reports it.
         self.index.remember(event, body_digest(unset_record))
         campaign = self.facts.campaigns.get(event.campaign)
         if campaign is None:
@@ -104,7 +104,7 @@ class Judge:
         return None
 
     def _repetition(self, event: AdEvent, unset_record: bytes) -> Verdict | None:
-        first = self.index.first_body(event.publisher, event.id)
+        first = self.index.first_body(event)
         if first is None:
             return None
         return Verdict.DUPLICATE if first == body_digest(unset_record) else Verdict.CONFLICT
@@ -122,26 +122,29 @@ class Judge:
     def _parent(self, event: AdEvent, rules: RuleSet) -> Verdict | None:
         if event.type is EventType.IMPRESSION:
             return None
-        parent_type, window_ms = {
-            EventType.VIEWABLE: (EventType.IMPRESSION, rules.viewable_window_ms),
-            EventType.CLICK: (EventType.IMPRESSION, rules.click_window_ms),
-            EventType.CONVERSION: (EventType.CLICK, rules.conversion_window_ms),
+        window_ms = {
+            EventType.VIEWABLE: rules.viewable_window_ms,
+            EventType.CLICK: rules.click_window_ms,
+            EventType.CONVERSION: rules.conversion_window_ms,
         }[event.type]
         elapsed_ms = event.occurred_at_ms - event_id_time_ms(event.parent_id)
-        parent = self.index.parent(event.publisher, event.parent_id)
+        parent = self._parent_of(event)
         if (
             not -rules.max_clock_skew_ms <= elapsed_ms <= window_ms
             or parent is None
-            or parent.type is not parent_type
             or parent.campaign != event.campaign
         ):
             return Verdict.UNKNOWN_PARENT
         return Verdict.PARENT_ALREADY_USED if event.type in parent.used_by else None
 
+    def _parent_of(self, event: AdEvent) -> Parent | None:
+        kind = EventType.CLICK if event.type is EventType.CONVERSION else EventType.IMPRESSION
+        return self.index.parent(event.publisher, kind, event.parent_id)
+
     def _accept(self, event: AdEvent, campaign: CampaignFacts, order: OrderFacts) -> None:
         self.budget.charge(campaign, order, event)
         if event.type is not EventType.IMPRESSION:
-            parent = self.index.parent(event.publisher, event.parent_id)
+            parent = self._parent_of(event)
             assert parent is not None, "the parent rule has just found it"
             parent.used_by.add(event.type)
         if event.type in (EventType.IMPRESSION, EventType.CLICK):

@@ -19,6 +19,14 @@ contract Actors is Advertiser, Payees, Attestors, Outsiders {
         vm.warp(block.timestamp + bound(seconds_, 1, 18 hours));
     }
 
+    /// @dev The seconds around a campaign's closing are where rules meet. Seldom, because most of
+    /// the play is before.
+    function time_reachesAClosing(uint256 which, uint256 around) external {
+        if (around % 64 > 2) return;
+        uint256 moment = escrow.campaign(_pick(which)).closesAt + around % 64;
+        if (moment > block.timestamp) vm.warp(moment - 1);
+    }
+
     function parts() external view returns (CampaignEscrow, EventLog) {
         return (escrow, eventLog);
     }

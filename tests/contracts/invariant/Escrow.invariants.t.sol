@@ -31,7 +31,7 @@ contract EscrowInvariants is Test {
     }
 
     function targetSelectors() external view returns (FuzzSelector[] memory list) {
-        bytes4[] memory selectors = new bytes4[](40);
+        bytes4[] memory selectors = new bytes4[](41);
         selectors[0] = Actors.time_passes.selector;
         selectors[1] = Advertiser.advertiser_funds.selector;
         selectors[2] = Advertiser.advertiser_fundsByPermit.selector;
@@ -73,6 +73,7 @@ contract EscrowInvariants is Test {
         selectors[37] = Advertiser.advertiser_funds.selector;
         selectors[38] = Advertiser.advertiser_objects.selector;
         selectors[39] = Actors.time_passes.selector;
+        selectors[40] = Actors.time_reachesAClosing.selector;
         list = new FuzzSelector[](1);
         list[0] = FuzzSelector(address(actors), selectors);
     }

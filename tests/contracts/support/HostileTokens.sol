@@ -74,6 +74,25 @@ contract ReentrantToken is MockDollar("AGAIN", 6) {
     }
 }
 
+/// @notice Calls back during a transfer, then says that it failed.
+contract LyingReentrantToken is MockDollar("LATE", 6) {
+    address public target;
+    bytes public call_;
+
+    function arm(address target_, bytes calldata call) external {
+        target = target_;
+        call_ = call;
+    }
+
+    function transfer(address to, uint256 value) public override returns (bool) {
+        if (target == address(0)) return super.transfer(to, value);
+        address callee = target;
+        target = address(0);
+        (bool success,) = callee.call(call_);
+        return !success && super.transfer(to, value);
+    }
+}
+
 /// @notice Balances shrink by themselves.
 contract RebasingToken is MockDollar("SHRINK", 6) {
     function shrink(address holder, uint256 amount) external {

@@ -3,6 +3,8 @@ pragma solidity ^0.8.24;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
+import {EventLog} from "adtally/EventLog.sol";
+import {OperatorBond} from "adtally/OperatorBond.sol";
 import {IEventLog} from "adtally/interfaces/IEventLog.sol";
 import {IOperatorBond} from "adtally/interfaces/IOperatorBond.sol";
 import {Checkpoint, ProvenEntry, Receipt} from "adtally/types/DataTypes.sol";
@@ -245,6 +247,24 @@ contract BreachTest is BondWorld {
             _found(FIRST + 2),
             abi.encodeWithSelector(IOperatorBond.AlreadyPunished.selector, id)
         );
+    }
+
+    /// @dev Who takes a log over does not answer for what was counted before, only for what it adds.
+    function test_DoubleCount_OfALogTakenOver() public {
+        _append(_logged(0));
+        _anchor(RECEIPT_SIZE + 1);
+        bond = new OperatorBond(_newLog(_head()), address(dollar), PENALTY);
+        _deposit(BOND);
+        _doubleReverts(
+            _found(FIRST + 1),
+            _found(RECEIPT_SIZE),
+            abi.encodeWithSelector(IOperatorBond.TakenOver.selector, RECEIPT_SIZE + 1)
+        );
+        eventLog = EventLog(address(bond.EVENT_LOG()));
+        _append(_logged(1));
+        _anchor(RECEIPT_SIZE + 2);
+        bond.proveDoubleCount(_head(), _found(FIRST + 2), _found(RECEIPT_SIZE + 1));
+        assertEq(bond.bond(), BOND - PENALTY, "its own");
     }
 
     /// @dev Planted duplicates, other publishers' ids, one index shown twice: none is a breach.

@@ -5,7 +5,12 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
 import {ClaimLine, Counts, Statement, Terms} from "adtally/types/DataTypes.sol";
-import {BlocklistToken, FalseReturnToken, ReentrantToken} from "../support/HostileTokens.sol";
+import {
+    BlocklistToken,
+    FalseReturnToken,
+    LyingReentrantToken,
+    ReentrantToken
+} from "../support/HostileTokens.sol";
 import {ClaimTree} from "../support/ClaimTree.sol";
 import {World} from "../support/World.sol";
 
@@ -246,6 +251,23 @@ contract ClaimTest is World {
         lines[0] = _line(id, PUB_A, a, b);
         assertEq(escrow.claimMany(lines), 0, "nothing");
         assertEq(escrow.campaign(id).claimed, 0, "unpaid");
+    }
+
+    /// @dev The token has the payout booked, then undone: the token's total follows.
+    function test_ClaimMany_UndoneAfterItWasBooked() public {
+        LyingReentrantToken token = new LyingReentrantToken();
+        dollar = token;
+        _begin();
+        _activate(1);
+        token.arm(address(escrow), abi.encodeCall(escrow.bookPayouts, (id)));
+        ClaimLine[] memory lines = new ClaimLine[](1);
+        lines[0] = _line(id, PUB_A, a, b);
+        assertEq(escrow.claimMany(lines), 0, "skipped");
+        assertEq(escrow.liabilities(address(token)), 10_000 * DOLLAR, "nothing left");
+        assertEq(escrow.campaign(id).unbooked, 0, "nothing to book");
+        assertEq(escrow.claim(lines[0]), _amount(a), "later");
+        escrow.bookPayouts(id);
+        assertEq(escrow.liabilities(address(token)), 10_000 * DOLLAR - _amount(a), "booked");
     }
 
     // ---------------------------------------------------------------- cuts

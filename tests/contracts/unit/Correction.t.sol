@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
-import {ClaimLine, Counts, Statement, Terms} from "adtally/types/DataTypes.sol";
+import {ClaimLine, Counts, Cut, Statement, Terms} from "adtally/types/DataTypes.sol";
 import {World} from "../support/World.sol";
 
 /// @notice Holdback and corrections: what is kept back until the campaign closes, and how far a
@@ -155,12 +155,34 @@ contract CorrectionTest is World {
         uint256 last = CLOSES - 2 * DISPUTE;
         Statement memory lower = _corrected(2, a, b, 1);
         lower.linesTotal -= 1;
-        vm.warp(last + 1);
-        _settleReverts(
-            lower, abi.encodeWithSelector(ICampaignEscrow.FallTooLate.selector, last + 1, last)
-        );
         vm.warp(last);
+        _settleReverts(
+            lower, abi.encodeWithSelector(ICampaignEscrow.FallTooLate.selector, last, last)
+        );
+        vm.warp(last - 1);
         _settle(lower);
+    }
+
+    /// @dev Without a window a total could fall in the very second in which cuts are whole: what a
+    /// cut was paid on the higher total would be missing, and another campaign's money would pay.
+    function test_RevertWhen_TotalFallsInTheSecondOfClosing() public {
+        Terms memory terms = _terms();
+        (terms.disputeWindow, terms.objectionBond) = (0, 0);
+        terms.holdbackBasisPoints = 5000;
+        terms.cuts = new Cut[](1);
+        terms.cuts[0] = Cut(AGENCY, 10_000);
+        id = _open(terms);
+        _order(id, PUB_A, CAP);
+        _order(id, PUB_B, CAP);
+        _fund(id, 10_000 * DOLLAR);
+        _settle(_statement(id, 1, _counts(0, 20_000), _counts(0, 0)));
+        uint256 closes = FLIGHT_END + LATE + GRACE;
+        vm.warp(closes);
+        assertEq(escrow.payCut(id, 0), 5000 * DOLLAR, "the whole cut");
+        _settleReverts(
+            _corrected(2, _counts(0, 10_000), _counts(0, 0), 1),
+            abi.encodeWithSelector(ICampaignEscrow.FallTooLate.selector, closes, closes)
+        );
     }
 
     function test_RevertWhen_CorrectionsFall() public {

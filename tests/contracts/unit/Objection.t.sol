@@ -237,6 +237,15 @@ contract ObjectionTest is World {
         assertEq(token.balanceOf(payoutOf(ADVERTISER)), OBJECTION_BOND, "once");
     }
 
+    /// @dev A payout to the escrow itself would leave money there that nobody is owed.
+    function test_RevertWhen_ReleasedToTheEscrow() public {
+        vm.prank(accountOf(ADVERTISER));
+        membership.requestPayoutChange(address(escrow));
+        _objectTo1();
+        vm.warp(CLOSES);
+        _releaseReverts(abi.encodeWithSelector(ICampaignEscrow.PayoutIsEscrow.selector, ADVERTISER));
+    }
+
     // ---------------------------------------------------------------- helpers
 
     function _begin() internal {

@@ -89,6 +89,21 @@ contract OperatorBondTest is BondWorld {
         assertEq(dollar.balanceOf(address(bond)), PENALTY / 2, "what is burned stays for good");
     }
 
+    /// @dev A request can't be kept in store for the day on which a breach becomes known.
+    function test_RevertWhen_TheWithdrawalLapsed() public {
+        vm.startPrank(accountOf(OPERATOR));
+        bond.requestWithdrawal(BOND);
+        uint256 lapses = START + 52 days;
+        vm.warp(lapses);
+        vm.expectRevert(
+            abi.encodeWithSelector(IOperatorBond.WithdrawalLapsed.selector, lapses, lapses)
+        );
+        bond.withdraw();
+        vm.warp(lapses - 1);
+        assertEq(bond.withdraw(), BOND, "in its window");
+        vm.stopPrank();
+    }
+
     function test_RequestWithdrawal_ReplacesAndCancels() public {
         vm.startPrank(accountOf(OPERATOR));
         bond.requestWithdrawal(5);
@@ -146,6 +161,20 @@ contract OperatorBondTest is BondWorld {
         Checkpoint memory head = _head();
         vm.expectRevert(abi.encodeWithSelector(IOperatorBond.BondInsufficient.selector, 0, PENALTY));
         bond.proveOtherRoot(other, signature, head, head.rootHash, new bytes32[](0));
+    }
+
+    /// @dev Reporting oneself while next to nothing is bonded buys no peace for later.
+    function test_Breach_NotPaidInFullIsNotTheEndOfIt() public {
+        bond = new OperatorBond(eventLog, address(dollar), PENALTY);
+        _deposit(1);
+        _breach();
+        _deposit(BOND);
+        Receipt memory lie = _lie(1);
+        bytes memory signature = _signed(lie);
+        Checkpoint memory head = _head();
+        bond.proveOtherRoot(lie, signature, head, head.rootHash, new bytes32[](0));
+        assertEq(bond.bond(), BOND - PENALTY, "punished in full");
+        assertTrue(bond.isPunished(bond.receiptDigest(lie)), "noted");
     }
 
     /// @dev Self-reporting: what the operator gets back is less than what it loses.

@@ -131,7 +131,7 @@ async def test_deploy__officers_with_delay__deployer_keeps_nothing(
     anvil: LocalNode, artifacts: dict[str, Artifact]
 ) -> None:
     officers = Officers(
-        admin=STRANGER.address,
+        admin=Officer(STRANGER.address, 3_600),
         registrar=Officer(STRANGER.address, 0),
         pauser=Officer(OPERATOR.address, 0),
         treasurer=Officer(STRANGER.address, 86_400),
@@ -141,7 +141,7 @@ async def test_deploy__officers_with_delay__deployer_keeps_nothing(
     for role in AccessRole:
         held, _ = await manager.has_role(role, DEPLOYER.address)
         assert not held
-    assert await manager.has_role(AccessRole.ADMIN, STRANGER.address) == (True, 0)
+    assert await manager.has_role(AccessRole.ADMIN, STRANGER.address) == (True, 3_600)
     assert await manager.has_role(AccessRole.TREASURER, STRANGER.address) == (True, 86_400)
 
     def register(account: bytes) -> Any:

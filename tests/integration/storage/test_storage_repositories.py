@@ -128,6 +128,23 @@ async def test_statements__objected_to__activates_later_and_is_not_the_last(
 
 
 @pytest.mark.asyncio
+async def test_highest_amounts__a_line_fell__what_it_was_before_is_found(
+    database: Database,
+) -> None:
+    async with database.transaction() as session:
+        for sequence, amounts in enumerate(((MAX - 5, 5), (MAX - 9, 7), (1, 1)), start=1):
+            lines = [Line(2, Counts(), amounts[0]), Line(10, Counts(), amounts[1])]
+            statement = replace(_statement(sequence=sequence), lines_total_base_units=sum(amounts))
+            await statements.add_statement(session, statement, lines, DraftReason.GOAL, 9)
+        await statements.add_statement(session, _statement(2), LINES, DraftReason.CORRECTION, 9)
+    async with database.session() as session:
+        assert await statements.highest_amounts(session, 1, 3) == (MAX, {2: MAX - 5, 10: 7})
+        assert await statements.highest_amounts(session, 1, 1) == (MAX, {2: MAX - 5, 10: 5})
+        assert await statements.highest_amounts(session, 1, 0) == (0, {})
+        assert (await statements.get_statement(session, 2, 1)).reason is DraftReason.CORRECTION
+
+
+@pytest.mark.asyncio
 async def test_requests__asked_twice__is_one_request(database: Database) -> None:
     async with database.transaction() as session:
         first = await attestations.add_request(session, _checkpoint(5))

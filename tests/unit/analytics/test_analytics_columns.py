@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from adtally.analytics.columns import SCHEMA, records_table, split_batches
+from adtally.analytics.columns import SCHEMA, Run, entries_table, records_table, split_entries
 from adtally.errors import StorageCorrupt
+from adtally.events.correction import Correction, CorrectionReason
 from adtally.events.record import AdEvent, DeviceClass, EventType, NetworkClass, UserAgentClass
 from adtally.events.verdict import Verdict
 from adtally.settlement.rates import event_amount_milli
@@ -21,9 +22,9 @@ FIELDS = (
 
 
 def table_of(log, rates=lambda campaign, publisher: RATES):  # type: ignore[no-untyped-def]
-    batches, count = split_batches(0, log.log)
-    assert count == len(log.log)
-    return records_table(batches, rates)
+    run = split_entries(0, log.log)
+    assert run.count == len(log.log)
+    return entries_table(run, rates)
 
 
 def test_records_table__every_field__as_the_record_parser_reads_it(log, make_event) -> None:  # type: ignore[no-untyped-def]
@@ -88,12 +89,12 @@ def test_records_table__orders__asked_by_campaign_and_publisher(log, make_event)
     assert asked == [(1, 2), (2, 1)]
 
 
-def test_split_batches__batch_still_coming__left_for_later(log, make_event) -> None:  # type: ignore[no-untyped-def]
+def test_split_entries__batch_still_coming__left_for_later(log, make_event) -> None:  # type: ignore[no-untyped-def]
     log.add([make_event()], 1)
     log.add([make_event(), make_event()], 2)
-    batches, count = split_batches(0, log.log[:-1])
-    assert (len(batches), count) == (1, 2)
-    assert split_batches(0, []) == ([], 0)
+    run = split_entries(0, log.log[:-1])
+    assert (len(run.batches), run.count) == (1, 2)
+    assert split_entries(0, []) == Run([], [], 0)
 
 
 def test_records_table__no_batches__empty_with_the_schema() -> None:
@@ -102,14 +103,36 @@ def test_records_table__no_batches__empty_with_the_schema() -> None:
     assert table.schema.equals(SCHEMA)
 
 
-def test_split_batches__record_without_envelope__storage_corrupt(make_event) -> None:  # type: ignore[no-untyped-def]
+def test_split_entries__record_without_envelope__storage_corrupt(make_event) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(StorageCorrupt, match="index 40"):
-        split_batches(40, [make_event().to_record()])
+        split_entries(40, [make_event().to_record()])
 
 
-def test_split_batches__broken_envelope__storage_corrupt() -> None:
+@pytest.mark.parametrize("entry", [b"\x02\x00short", b"\x07\x00short"])
+def test_split_entries__broken_envelope_or_correction__storage_corrupt(entry: bytes) -> None:
     with pytest.raises(StorageCorrupt):
-        split_batches(0, [b"\x02\x00short"])
+        split_entries(0, [entry])
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+@pytest.mark.parametrize("change", [-1, 1])
+def test_entries_table__correction__the_records_columns_and_a_signed_amount(  # type: ignore[no-untyped-def]
+    log, make_event, kind, change
+) -> None:
+    counted, refused = make_event(kind), make_event(kind, verdict=Verdict.TOO_OLD)
+    log.add([counted, refused], 5)
+    log.add_time(6)
+    record = counted if change < 0 else refused
+    reason = CorrectionReason.LATE_SIVT
+    log.log.append(Correction(9, 1, change, reason, record.to_record(), "why").to_entry())
+    rows = table_of(log).to_pylist()
+    assert [row["leaf_index"] for row in rows] == [1, 2, 4]
+    assert [row["correction"] for row in rows] == [0, 0, reason]
+    assert [row["change"] for row in rows] == [1, 0, change]
+    price = event_amount_milli(RATES, kind)
+    assert [row["amount_milli"] for row in rows] == [price, 0, change * price]
+    assert (rows[2]["member"], rows[2]["received_at_ms"]) == (0, 9)
+    assert all(rows[2][name] == getattr(record, name) for name in FIELDS.split())
 
 
 @pytest.mark.parametrize(("offset", "value"), [(0, 2), (1, 0), (1, 5), (3, 0), (3, 99), (60, 9)])

@@ -11,7 +11,9 @@ from adtally.log.bundle import decode_bundle
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("path", ["/v1/declarations", "/v1/attestations", "/v1/batches"])
+@pytest.mark.parametrize(
+    "path", ["/v1/declarations", "/v1/attestations", "/v1/batches", "/v1/corrections"]
+)
 async def test_post__endless_body__is_cut_off_at_the_limit(
     api: httpx.AsyncClient, path: str
 ) -> None:

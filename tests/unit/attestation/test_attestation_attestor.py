@@ -23,6 +23,7 @@ from adtally.log.merkle import MerkleTree
 from adtally.rfc9162 import leaf_hash
 from adtally.settlement.machine import LogMachine, batch_entries
 from adtally.types import Address, BlockStamp, ChainLog, Checkpoint, Statement
+from support.correctable_log import CorrectableLog
 from support.world import (
     CAMPAIGN,
     ESCROW_DOMAIN,
@@ -287,3 +288,29 @@ async def test_follower__refused_with_a_long_reason__is_handed_in_cut_and_rests(
         seconds[0] = at
         await answer_open_requests(desk, scene.attestor, b"\x01" * 20, refused)
         assert len(desk.answers) == answers
+
+
+@pytest.mark.asyncio
+async def test_attestor__corrections__signs_what_contains_them_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    log = CorrectableLog(World(holdback=5_000))
+    indexes = log.send(*(log.world.event() for _ in range(4)))
+    log.correct(indexes[0], -1)
+    scene = Scene(tmp_path)
+    scene.log.all, scene.machine = log.entries, log.machine
+    facts = next(f for f in log.world.facts() if isinstance(f, ChainFacts))
+    scene.chain = PaperChain(facts)
+    scene.attestor = scene.new_attestor()
+    asked = scene.statement()
+    assert (asked.corrections, asked.lines_total_base_units) == (1, 6_000)
+    assert (await scene.attestor.answer(scene.ask(asked))).signature is not None
+    for lie in ({"corrections": 0}, {"corrections": 2}, {"lines_total_base_units": 8_000}):
+        answer = await scene.new_attestor("other").answer(scene.ask(scene.statement(**lie)))
+        assert answer.refusal is not None
+
+    twice = replace(log.correction(indexes[0], -1), detail="again")
+    scene.log.all = [*log.entries, twice.to_entry()]
+    answer = await scene.attestor.answer(scene.ask())
+    assert answer.refusal is not None
+    assert "stands already" in answer.refusal

@@ -159,7 +159,7 @@ def test_help__lists_every_command() -> None:
     shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "120"})
     assert shown.exit_code == 0
     commands = ("up", "demo", "deploy", "replay", "attest", "audit", "verify", "reconcile")
-    for command in (*commands, "simulate"):
+    for command in (*commands, "simulate", "correct"):
         assert re.search(rf"\b{command}\b", shown.stdout), command
 
 

@@ -64,6 +64,8 @@ def slice_entry(entry: bytes, fields: list[Field]) -> dict[str, Any]:
         elif field.encoding == "uint":
             number = int.from_bytes(piece, "big")
             values[field.name] = number if number < 2**53 else str(number)
+        elif field.encoding == "int":
+            values[field.name] = int.from_bytes(piece, "big", signed=True)
         elif field.encoding == "bytes":
             values[field.name] = "0x" + piece.hex()
         else:

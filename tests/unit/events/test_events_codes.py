@@ -7,6 +7,7 @@ from enum import IntEnum
 import pytest
 from events_spec import tables, vectors
 
+from adtally.events.correction import REASON_BY_LABEL, CorrectionReason
 from adtally.events.record import DeviceClass, NetworkClass, UserAgentClass
 from adtally.events.verdict import VERDICT_BY_LABEL, Verdict
 
@@ -35,3 +36,10 @@ def test_codes__table__is_the_enum(column: int, codes: type[IntEnum]) -> None:
     (table,) = [table for table in tables("record.md") if table[0][0] == "code"]
     found = [(row[0], row[column]) for row in table[1:] if row[column]]
     assert found == [(str(int(code)), code.name.lower()) for code in codes]
+
+
+def test_correction_reasons__table__is_the_enum() -> None:
+    (table,) = [table for table in tables("correction.md") if table[0][0] == "code"]
+    expected = [(str(int(reason)), reason.label) for reason in CorrectionReason]
+    assert [(row[0], row[1]) for row in table[1:]] == expected
+    assert set(REASON_BY_LABEL.values()) == set(CorrectionReason)

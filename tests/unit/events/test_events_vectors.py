@@ -12,6 +12,7 @@ from events_spec import SPEC, Field, byte_table, slice_entry, unhex, vectors
 import make_vectors
 from adtally.errors import InvalidInput
 from adtally.events.batch import Envelope, batch_from_wire
+from adtally.events.correction import Correction
 from adtally.events.facts import ChainFacts, Declaration, RulesFacts, TimeFacts
 from adtally.events.record import AdEvent
 
@@ -21,6 +22,7 @@ CHAIN = byte_table("facts.md", 0)
 DECLARATION = byte_table("facts.md", 2)
 RULES = byte_table("facts.md", 3)
 TIME = byte_table("facts.md", 4)
+CORRECTION = byte_table("correction.md")
 WIRE = byte_table("batches.md")
 
 Parser = Callable[[bytes], Any]
@@ -31,6 +33,7 @@ SECTIONS: list[tuple[str, dict[str, Any], list[Field], Parser]] = [
     ("declaration", vectors("facts.json")["declaration"], DECLARATION, Declaration.from_entry),
     ("rules", vectors("facts.json")["rules"], RULES, RulesFacts.from_entry),
     ("time", vectors("facts.json")["time"], TIME, TimeFacts.from_entry),
+    ("correction", vectors("corrections.json"), CORRECTION, Correction.from_entry),
 ]
 CASES = [
     pytest.param(case, fields, parse, id=f"{section}: {case['name']}")
@@ -60,7 +63,7 @@ def test_vectors__folder__holds_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("fields", "total"),
     [(RECORD, 112), (ENVELOPE, 109), (CHAIN, 69), (DECLARATION, None), (RULES, None), (TIME, 7),
-     (WIRE, None)],
+     (CORRECTION, None), (WIRE, None)],
 )  # fmt: skip
 def test_byte_table__rows__are_contiguous(fields: list[Field], total: int | None) -> None:
     at = 0

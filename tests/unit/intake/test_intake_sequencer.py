@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from adtally.errors import Conflict, NotAllowed, Overloaded, StorageFailed
+from adtally.errors import (
+    Conflict,
+    NotAllowed,
+    NotFound,
+    Overloaded,
+    StorageFailed,
+    VerificationFailed,
+)
+from adtally.events.correction import CorrectionOrder, CorrectionReason
 from adtally.events.eip712 import receipt_digest
 from adtally.events.record import EventType
-from adtally.events.signature import address_of, recover
+from adtally.events.signature import address_of, recover, sign
 from adtally.events.verdict import Verdict
 from adtally.intake.clock import VirtualClock
+from adtally.intake.corrections import Entered, enter_correction
 from adtally.intake.sequencer import Sequencer
 from adtally.log.proof import verify_inclusion
 from adtally.log.store import LogStore
@@ -29,6 +39,7 @@ from support.world import (
     IDENTITY,
     LOG_DOMAIN,
     NOON_MS,
+    OPERATOR,
     RECEIPT_KEY,
     World,
 )
@@ -228,3 +239,71 @@ async def test_submit__all_shared_threads_busy__still_answered(sequencer: Sequen
     finally:
         release.set()
         await asyncio.gather(*busy)
+
+
+def signed_order(index: int, change: int, detail: str = "") -> CorrectionOrder:
+    unsigned = CorrectionOrder(
+        index, change, CorrectionReason.MAKE_GOOD, detail, address_of(RECEIPT_KEY), bytes(65)
+    )
+    return replace(unsigned, signature=sign(unsigned.digest(LOG_DOMAIN), RECEIPT_KEY))
+
+
+@pytest.mark.asyncio
+async def test_correction__entered__durable_and_known_after_recovery(tmp_path: Path) -> None:
+    sequencer, world = opened(tmp_path), World(holdback=5_000)
+    await sequencer.enter_facts(lambda _: world.facts())
+    refused = world.event(placement=99)
+    result = await sequencer.submit(world.batch([world.event(), world.event(), refused]))
+    first = result.receipt.first_index + 1
+    entered = await enter_correction(sequencer, OPERATOR, signed_order(first, -1))
+    assert (entered.index, entered.tree_size) == (first + 3, first + 4)
+    await enter_correction(sequencer, OPERATOR, signed_order(first + 2, 1))
+    lines = sequencer.machine.accruals.lines(CAMPAIGN)
+    root = sequencer.tree.root()
+    await sequencer.stop()
+
+    again = opened(tmp_path)
+    assert again.tree.root() == root
+    assert again.machine.accruals.lines(CAMPAIGN) == lines
+    assert again.machine.accruals.corrections(CAMPAIGN) == 2
+    with pytest.raises(Conflict, match=f"stands already at index {entered.index}"):
+        await enter_correction(again, OPERATOR, signed_order(first, -1, "another detail"))
+    # Its opposite is fine; the first order, sent again by whoever has seen it, is not.
+    await enter_correction(again, OPERATOR, signed_order(first, 1))
+    with pytest.raises(Conflict, match="reversed since"):
+        await enter_correction(again, OPERATOR, signed_order(first, -1))
+    await enter_correction(again, OPERATOR, signed_order(first, -1, "on a second look"))
+    await again.stop()
+
+
+@pytest.mark.asyncio
+async def test_correction__sent_twice_at_once__stands_once(sequencer: Sequencer) -> None:
+    world = World()
+    result = await sequencer.submit(world.batch([world.event(placement=99)]))
+    order = signed_order(result.receipt.first_index + 1, 1)
+    answers = await asyncio.gather(
+        *(enter_correction(sequencer, OPERATOR, order) for _ in range(4)), return_exceptions=True
+    )
+    entered = [answer for answer in answers if isinstance(answer, Entered)]
+    assert len(entered) == 1
+    assert all(isinstance(answer, Entered | Conflict | Overloaded) for answer in answers), answers
+    assert sequencer.machine.accruals.corrections(CAMPAIGN) == 1
+
+
+@pytest.mark.asyncio
+async def test_correction__not_by_the_operator_or_of_no_record__refused(
+    sequencer: Sequencer,
+) -> None:
+    world = World()
+    result = await sequencer.submit(world.batch([world.event(placement=99)]))
+    index, size = result.receipt.first_index + 1, sequencer.store.size
+    with pytest.raises(NotAllowed):
+        await enter_correction(sequencer, ALICE, signed_order(index, 1))
+    with pytest.raises(NotAllowed):
+        await enter_correction(sequencer, 99, signed_order(index, 1))
+    with pytest.raises(VerificationFailed):
+        await enter_correction(sequencer, OPERATOR, replace(signed_order(index, 1), detail="x"))
+    for other in (0, index - 1, index + 1):
+        with pytest.raises(NotFound):
+            await enter_correction(sequencer, OPERATOR, signed_order(other, 1))
+    assert sequencer.store.size == sequencer.machine.size == size

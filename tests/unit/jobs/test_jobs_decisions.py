@@ -16,6 +16,7 @@ from adtally.jobs.decisions import (
     anchor_reason,
     draft_reason,
     goal_count,
+    is_last_call,
     may_ask_beyond,
 )
 from adtally.storage.rows import DraftReason
@@ -169,3 +170,34 @@ def test_draft_reason__threshold_reached_and_flight_over__is_final() -> None:
     terms = replace(TERMS, settle_threshold_base_units=1)
     due = _progress(terms=terms, accrued=Totals(5), may_be_final=True)
     assert draft_reason(due) is DraftReason.FINAL
+
+
+def test_draft_reason__open_objection_with_a_correction__is_decided() -> None:
+    answered = _progress(is_answered=True)
+    assert draft_reason(answered) is DraftReason.CORRECTION
+    assert draft_reason(replace(answered, is_waiting=True)) is None
+    assert draft_reason(replace(answered, may_be_final=True)) is DraftReason.FINAL
+
+
+def test_draft_reason__last_call__only_the_final_one() -> None:
+    terms = replace(TERMS, settle_threshold_base_units=1)
+    late = _progress(terms=terms, accrued=Totals(5), is_answered=True, is_last_call=True)
+    assert draft_reason(late) is None
+    assert draft_reason(replace(late, may_be_final=True)) is DraftReason.FINAL
+
+
+@pytest.mark.parametrize("window", [0, 600, 86_400, 10 * 86_400])
+def test_is_last_call__leaves_the_final_one_time_to_fall(window: int) -> None:
+    # As ITermsPolicy demands: a day and three dispute windows.
+    terms = replace(TERMS, dispute_window_seconds=window, grace_seconds=86_400 + 3 * window)
+    final_from = 10**9
+    closes_at = final_from + terms.grace_seconds
+    calls = [at for at in range(final_from - 2 * window, closes_at, 3_600)
+             if not is_last_call(terms, final_from, at)]  # fmt: skip
+    if window == 0:
+        assert calls[-1] + 3_600 >= closes_at
+        return
+    # Drafted then, submitted within an hour, objected to: the next one can still fall.
+    assert calls[-1] + 3_600 + 2 * window <= closes_at - 2 * window
+    if window <= 82_800:
+        assert calls[-1] >= final_from

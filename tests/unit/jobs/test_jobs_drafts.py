@@ -12,6 +12,7 @@ from adtally.jobs.settle import due_drafts
 from adtally.settlement.machine import LogMachine
 from adtally.storage.rows import DraftReason, Settlement, StatementRow
 from adtally.types import GoalType, Statement
+from support.correctable_log import CorrectableLog
 from support.world import (
     ALICE,
     BOB,
@@ -109,6 +110,32 @@ def test_due_drafts__final_was_objected_to__another_final_once_it_is_active() ->
     assert (second.statement.sequence, second.statement.is_final) == (2, True)
     assert second.statement.lines_root == final.statement.lines_root
     assert due_drafts(machine, {CAMPAIGN: settled}, FINAL_MS + 600_000) == []
+
+
+def test_due_drafts__objected_and_corrected__decided_as_soon_as_the_escrow_takes_it() -> None:
+    log = CorrectableLog(World(threshold=16_000, holdback=5_000))
+    indexes = log.send(*(log.world.event() for _ in range(8)))
+    (first,) = due_drafts(log.machine, {}, NOON_MS)
+    settled = _settled(first.statement, NOON_MS // 1000 + 600)
+    assert settled.settlement is not None
+    objected = replace(settled, settlement=replace(settled.settlement, is_objected=True))
+    later_ms = NOON_MS + 600_000
+    assert due_drafts(log.machine, {CAMPAIGN: objected}, later_ms) == []
+    log.correct(indexes[0], -1)
+    assert due_drafts(log.machine, {CAMPAIGN: objected}, later_ms - 1) == []
+    # Without an objection it waits for whatever comes next.
+    assert due_drafts(log.machine, {CAMPAIGN: settled}, later_ms) == []
+    (second,) = due_drafts(log.machine, {CAMPAIGN: objected}, later_ms)
+    assert second.reason is DraftReason.CORRECTION
+    assert (second.statement.corrections, second.statement.is_final) == (1, False)
+    assert second.statement.lines_total_base_units == 14_000
+    decided = _settled(second.statement, 0)
+    assert due_drafts(log.machine, {CAMPAIGN: decided}, later_ms) == []
+    log.send(*(log.world.event() for _ in range(7)))
+    assert due_drafts(log.machine, {CAMPAIGN: decided}, later_ms) == []
+    log.send(log.world.event())
+    (third,) = due_drafts(log.machine, {CAMPAIGN: decided}, later_ms)
+    assert third.statement.lines_total_base_units == 30_000
 
 
 def test_due_drafts__never_funded__nothing_even_after_the_flight() -> None:

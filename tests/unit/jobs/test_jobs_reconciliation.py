@@ -185,3 +185,36 @@ def test_token__held_bonds__are_owed_until_released() -> None:
     assert token_differences([account], [*TRANSFERS, BOND]) == []
     released = [*TRANSFERS, BOND, _transfer(TransferKind.BOND_RELEASED, 9, 30, 0)]
     assert token_differences([TokenAccount(TOKEN, OWED, OWED, 0)], released) == []
+
+
+def test_campaign__line_fell_below_what_was_paid__no_difference_within_what_was_released() -> None:
+    # Of lines of 200 and 40 three quarters were released; then the first fell to 170.
+    corrected = replace(
+        ACCOUNT,
+        transfers=[*TRANSFERS[:2], *(
+            _transfer(kind, member, amount, amount)
+            for kind, member, amount in (
+                (TransferKind.CLAIM, 2, 150),
+                (TransferKind.CLAIM, 3, 30),
+                (TransferKind.CUT, 7, 9),
+                (TransferKind.REFUND, 9, 5),
+            )
+        )],
+        holdback_basis_points=2_500,
+        active_lines=[Line(2, Counts(), 160), Line(3, Counts(), 40)],
+        orders_paid={2: 150, 3: 30},
+        view=replace(CAMPAIGN, claimed_base_units=180, cuts_paid_base_units=9),
+        released_lines={2: 150, 3: 30},
+        released_total_base_units=180,
+    )  # fmt: skip
+    assert campaign_differences(corrected) == []
+    figures = [
+        found.figure
+        for found in campaign_differences(
+            replace(corrected, released_lines={2: 149, 3: 30}, released_total_base_units=179)
+        )
+    ]
+    assert figures == [
+        f"paid to publisher 2 {OVER}",
+        "cuts paid are over what is released of them",
+    ]

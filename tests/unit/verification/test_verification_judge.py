@@ -101,6 +101,30 @@ def test_judge__another_senders_id__is_not_taken(world: World) -> None:
     assert judge(world, machine, bobs, member=BOB) == [Verdict.ACCEPTED]
 
 
+def test_judge__advertisers_conversion_with_a_clicks_id__does_not_take_it(world: World) -> None:
+    machine = world.machine()
+    impression = world.event()
+    judge(world, machine, impression)
+    click = world.event(EventType.CLICK, parent_id=impression.id)
+    # The advertiser has seen the click's id on its landing page, before the publisher reports it.
+    planted = replace(click, type=EventType.CONVERSION, parent_id=impression.id)
+    assert judge(world, machine, planted, member=ADVERTISER) == [Verdict.UNKNOWN_PARENT]
+    assert judge(world, machine, click) == [Verdict.ACCEPTED]
+    conversion = world.event(EventType.CONVERSION, parent_id=click.id)
+    assert judge(world, machine, conversion, member=ADVERTISER) == [Verdict.ACCEPTED]
+
+
+def test_judge__one_id_for_impression_and_click__both_count_and_can_be_parents(
+    world: World,
+) -> None:
+    machine = world.machine()
+    impression = world.event()
+    click = replace(impression, type=EventType.CLICK, parent_id=impression.id)
+    conversion = world.event(EventType.CONVERSION, parent_id=impression.id)
+    assert judge(world, machine, impression, click, conversion) == [Verdict.ACCEPTED] * 3
+    assert judge(world, machine, impression, click) == [Verdict.DUPLICATE] * 2
+
+
 def test_judge__planted_id__does_not_block_the_publisher(world: World) -> None:
     machine = world.machine()
     event = world.event()

@@ -35,7 +35,7 @@ PENALTY = Function("PENALTY()", "uint128")
 
 DEPOSITED = Event("Deposited(address indexed from,uint256 amount,uint256 bond)")
 WITHDRAWAL_REQUESTED = Event("WithdrawalRequested(uint256 amount,uint64 withdrawableAt)")
-WITHDRAWN = Event("Withdrawn(address to,uint256 amount,uint256 bond)")
+WITHDRAWN = Event("Withdrawn(address indexed to,uint256 amount,uint256 bond)")
 BREACH_PROVEN = Event(
     "BreachProven(uint8 indexed breach,bytes32 indexed id,address indexed finder,uint256 paid,"
     "uint256 burned)"
@@ -54,7 +54,7 @@ class Breach(IntEnum):
     LATE = 3
     """No anchor covers the receipt after its deadline."""
     DOUBLE_COUNT = 4
-    """One event id of one publisher was accepted twice."""
+    """One event (publisher, type and id) was accepted twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class OperatorBond:
     def prove_double_count_call(
         self, anchored: Checkpoint, first: ProvenEntry, second: ProvenEntry
     ) -> Call:
-        """Two accepted records with one publisher and one event id."""
+        """Two accepted records with one publisher, type and event id."""
         arguments = (_checkpoint(anchored), first.to_abi(), second.to_abi())
         return self._call(PROVE_DOUBLE_COUNT, *arguments)
 

@@ -130,6 +130,25 @@ async def list_lines(session: AsyncSession, campaign: int, sequence: int) -> lis
     ]
 
 
+async def highest_amounts(
+    session: AsyncSession, campaign: int, through_sequence: int
+) -> tuple[int, dict[int, int]]:
+    """The highest total of the campaign's statements up to a sequence, and each publisher's highest
+    line in them: what corrections have lowered since may have been paid from.
+    """
+    total = await session.scalar(
+        select(func.max(StatementModel.lines_total_base_units)).where(
+            StatementModel.campaign == campaign, StatementModel.sequence <= through_sequence
+        )
+    )
+    rows = await session.execute(
+        select(StatementLine.publisher, func.max(StatementLine.amount_base_units))
+        .where(StatementLine.campaign == campaign, StatementLine.sequence <= through_sequence)
+        .group_by(StatementLine.publisher)
+    )
+    return total or 0, dict(rows.all())
+
+
 async def set_settlement(
     session: AsyncSession, campaign: int, sequence: int, settlement: Settlement
 ) -> None:

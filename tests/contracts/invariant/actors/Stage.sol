@@ -51,7 +51,9 @@ abstract contract Stage is World {
     uint32 internal constant EIGHTEEN = 7;
     /// @dev Its token's balances shrink: it may go broke, and nobody else.
     uint32 internal constant REBASING = 8;
-    uint32 internal constant CAMPAIGNS = 8;
+    /// @dev Holds back without a dispute window, in the same token as the first two.
+    uint32 internal constant IMMEDIATE = 9;
+    uint32 internal constant CAMPAIGNS = 9;
 
     uint16 internal constant HOLDBACK = 1000;
 
@@ -79,7 +81,8 @@ abstract contract Stage is World {
             MockDollar(new FalseReturnToken()),
             MockDollar(new ReentrantToken()),
             new MockDollar("DAIX", 18),
-            MockDollar(new RebasingToken())
+            MockDollar(new RebasingToken()),
+            dollar
         ];
         for (uint32 id = 1; id <= CAMPAIGNS; ++id) {
             _open(_termsOf(id));
@@ -94,7 +97,9 @@ abstract contract Stage is World {
         terms.token = address(tokens[id - 1]);
         if (id % 2 == 1) (terms.holdbackBasisPoints, terms.correctionWindow) = (HOLDBACK, 2 days);
         // A fee on transfer leaves less than the bond: no objections there.
-        if (id == BETRAYED || id == FEE) (terms.disputeWindow, terms.objectionBond) = (0, 0);
+        if (id == BETRAYED || id == FEE || id == IMMEDIATE) {
+            (terms.disputeWindow, terms.objectionBond) = (0, 0);
+        }
     }
 
     // ---------------------------------------------------------------- for the invariants
