@@ -305,12 +305,13 @@ contract OperatorBond is IOperatorBond, ReentrancyGuard {
         // Strictly nothing: whatever is left is lost to a breach.
         // slither-disable-next-line incorrect-equality
         if (left == 0) revert BondInsufficient(0, PENALTY);
-        uint128 amount = left < PENALTY ? left : PENALTY;
+        bool isFull = left >= PENALTY;
+        uint128 amount = isFull ? PENALTY : left;
         uint128 paid = amount / 2;
 
         // Effect: what is burned stays in this contract, and nothing here can take it out.
         // A penalty that the bond could not pay in full is not the end of it.
-        if (amount == PENALTY) isPunished[id] = true;
+        if (isFull) isPunished[id] = true;
         bond = left - amount;
         burned += amount - paid;
         emit BreachProven(breach, id, msg.sender, paid, amount - paid);

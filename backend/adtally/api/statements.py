@@ -24,7 +24,7 @@ Sequence = Annotated[int, Path(ge=1, le=UINT32_MAX)]
 class StatementSummaryOut(StatementOut):
     """A statement and where it stands."""
 
-    reason: str = Field(description="threshold, goal, correction or final")
+    reason: str = Field(description="threshold, goal, correction, complete or final")
     created_at_ms: int
     state: str = Field(description="drafted, or settled once its submission is final on chain")
     transaction_hash: str | None

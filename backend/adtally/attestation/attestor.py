@@ -48,6 +48,15 @@ class ChainView(Protocol):
         """All logs of these contracts in these blocks."""
 
 
+class EscrowView(Protocol):
+    """The attestor's own view of what is settled."""
+
+    async def latest_statement(self, campaign: int) -> tuple[int, int]:
+        """Sequence and tree size of the campaign's latest statement at a final block; zeros if
+        there is none yet.
+        """
+
+
 class Attestor:
     """One attestor's state and judgement.
 
@@ -58,6 +67,7 @@ class Attestor:
         first_block: the deployment block, where chain facts must start.
         private_key: the attestor's key.
         record: what it has signed before.
+        escrow: where statements stand.
     """
 
     def __init__(
@@ -71,6 +81,7 @@ class Attestor:
         record: SigningRecord,
         log: EntrySource,
         chain: ChainView,
+        escrow: EscrowView,
     ) -> None:
         self._new_machine: Callable[[MerkleTree], LogMachine] = lambda tree: LogMachine(
             identity, escrow_domain, leaves=tree
@@ -83,6 +94,7 @@ class Attestor:
         self._record = record
         self._log = log
         self._chain = chain
+        self._escrow = escrow
         self._restart()
 
     @property
@@ -96,6 +108,11 @@ class Attestor:
         Raises:
             ChainUnavailable, Overloaded: it can't tell yet; ask again later.
         """
+        if request.statement is not None:
+            try:
+                await self._compare_order(request.statement)
+            except VerificationFailed as error:
+                return Answer(request.id, refusal=str(error))
         try:
             await self._advance(request.checkpoint.tree_size)
             self._machine.require_complete()
@@ -169,6 +186,28 @@ class Attestor:
                 field="root_hash",
                 expected=root.hex(),
                 found=checkpoint.root_hash.hex(),
+            )
+
+    async def _compare_order(self, asked: Statement) -> None:
+        """A sequence is signed once. So it must not be spent on what the escrow can never take, or
+        on what says nothing new: an operator could keep earned money from being stated that way.
+        """
+        sequence, tree_size = await self._escrow.latest_statement(asked.campaign)
+        if asked.sequence <= sequence:
+            return  # It stands already: another signature changes nothing.
+        if asked.sequence > sequence + 1:
+            raise ChainUnavailable(
+                "the statement is ahead of what this node calls final",
+                expected=f"sequence {sequence + 1} of campaign {asked.campaign}",
+                found=f"sequence {asked.sequence}",
+                action="wait until the one before is settled; it is signed only after that",
+            )
+        if asked.tree_size < tree_size or (asked.tree_size == tree_size and not asked.is_final):
+            raise VerificationFailed(
+                "the statement covers nothing that the one before did not",
+                field="tree_size",
+                expected=f"above {tree_size}",
+                found=str(asked.tree_size),
             )
 
     def _compare_statement(self, asked: Statement) -> None:

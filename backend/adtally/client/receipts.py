@@ -71,6 +71,15 @@ class BatchAnswer:
                     found=str(found),
                     action="keep both: they show what the operator did",
                 )
+        end = receipt.first_index + 1 + receipt.count
+        if receipt.tree_size < end:
+            raise VerificationFailed(
+                "the receipt's tree does not reach its own records",
+                field="tree_size",
+                expected=f"at least {end}",
+                found=str(receipt.tree_size),
+                action="keep it: an anchor of that size would say nothing of the batch",
+            )
         require_signer(receipt_digest(domain, receipt), self.signature, receipt_signer, "receipt")
 
 

@@ -18,10 +18,11 @@ from adtally.attestation.follower import follow
 from adtally.attestation.requests import Answer
 from adtally.attestation.signing_record import SigningRecord
 from adtally.chain.connection import Chain
+from adtally.chain.contracts.campaign_escrow import CampaignEscrow
 from adtally.chain.deployment import Deployment
 from adtally.client.log_client import LogClient
 from adtally.commands.private_keys import new_key, read_key, write_key
-from adtally.errors import InvalidInput, NotAllowed
+from adtally.errors import ChainReverted, ChainUnavailable, InvalidInput, NotAllowed
 from adtally.events.eip712 import escrow_domain
 from adtally.events.facts import ContractCode
 from adtally.events.signature import address_of
@@ -75,6 +76,27 @@ class _ApiDesk:
         await self._log.post_attestation(document)
 
 
+class _FinalEscrow:
+    """Statements as final blocks have them."""
+
+    def __init__(self, chain: Chain, escrow: Address) -> None:
+        self._chain = chain
+        self._escrow = CampaignEscrow(chain, escrow)
+
+    async def latest_statement(self, campaign: int) -> tuple[int, int]:
+        """Raises ChainUnavailable while no final block has the campaign."""
+        final = await self._chain.final()
+        if final is None:
+            raise ChainUnavailable("no block is final yet", action="wait for the node")
+        try:
+            latest = (await self._escrow.campaign(campaign, final)).latest
+        except ChainReverted as error:
+            raise ChainUnavailable(
+                f"campaign {campaign} is in no final block yet", found=str(error)
+            ) from None
+        return latest.sequence, latest.tree_size
+
+
 def create_key(path: Path, console: Console) -> None:
     """Make an attestor's key and tell its address, which the deployment names."""
     key = new_key()
@@ -116,6 +138,7 @@ async def attest(options: AttestOptions) -> None:
             record=SigningRecord(options.data_dir / _RECORD_FILE),
             log=log,
             chain=chain,
+            escrow=_FinalEscrow(chain, deployment.campaign_escrow.address),
         )
         logging.getLogger(__name__).info("attesting as 0x%s", address.hex())
         work = follow(_ApiDesk(log), attestor, address, interval_seconds=options.interval_seconds)

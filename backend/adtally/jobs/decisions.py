@@ -116,6 +116,8 @@ class CampaignProgress:
             at a time.
         is_answered: the advertiser has objected to the last drafted statement, and the log holds
             a correction that this one lacks: the next one upholds the objection.
+        is_complete: the log shows that no further event of the campaign can count; corrections
+            still can.
         is_last_call: another statement before the final one could, with an objection to it, make
             the final one too late for a total that falls.
     """
@@ -128,6 +130,7 @@ class CampaignProgress:
     is_closed: bool
     is_waiting: bool
     is_answered: bool = False
+    is_complete: bool = False
     is_last_call: bool = False
 
 
@@ -152,6 +155,11 @@ def is_last_call(terms: Terms, final_from_seconds: int, now_seconds: int) -> boo
     return windows_seconds > 0 and following_seconds >= latest_seconds
 
 
+def is_objectable(terms: Terms) -> bool:
+    """Whether an objection, and then a correction, can follow once all events are in."""
+    return terms.dispute_window_seconds > 0 and terms.correction_window_seconds > 0
+
+
 def draft_reason(campaign: CampaignProgress) -> DraftReason | None:
     """Why the campaign's next statement is due now, None if it isn't.
 
@@ -174,4 +182,8 @@ def draft_reason(campaign: CampaignProgress) -> DraftReason | None:
     stated = goal_count(terms.goal_type, campaign.stated.counts)
     if terms.goal_type is not GoalType.NONE and 0 < terms.goal_count <= reached - stated:
         return DraftReason.GOAL
+    # The final statement comes when corrections are over: to object to it leads to none. So what
+    # is left is stated as soon as it is complete, while an objection can still be answered.
+    if campaign.is_complete and is_objectable(terms) and unsettled > 0:
+        return DraftReason.COMPLETE
     return None

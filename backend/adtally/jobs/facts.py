@@ -13,9 +13,11 @@ from adtally.events.facts import (
     split_chain_facts,
 )
 from adtally.jobs.context import JobContext
+from adtally.jobs.decisions import is_objectable
 from adtally.settlement.machine import LogMachine
 from adtally.storage.repositories import ledger, statements
 from adtally.types import BlockStamp, Hash
+from adtally.verification.fact_state import CampaignFacts
 from adtally.verification.facts_check import watched_logs
 
 logger = logging.getLogger(__name__)
@@ -102,7 +104,8 @@ class FactsJob:
 
 
 def ends_unseen(machine: LogMachine, closed: Collection[int], now_ms: int) -> list[int]:
-    """Funded campaigns that may be final by the clock, but not yet by anything in the log.
+    """Funded campaigns that are complete or may be final by the clock, but not yet by anything in
+    the log.
 
     Args:
         closed: campaigns whose last statement is drafted.
@@ -112,8 +115,17 @@ def ends_unseen(machine: LogMachine, closed: Collection[int], now_ms: int) -> li
         for campaign in machine.facts.campaigns.values()
         if campaign.id not in closed
         and campaign.funded_base_units > 0
-        and machine.last_received_at_ms < campaign.final_from_seconds * 1000 <= now_ms
+        and any(
+            machine.last_received_at_ms < moment * 1000 <= now_ms for moment in _moments(campaign)
+        )
     ]
+
+
+def _moments(campaign: CampaignFacts) -> list[int]:
+    """Seconds in which a statement may become due without any further event."""
+    if is_objectable(campaign.terms):
+        return [campaign.counts_until_seconds, campaign.final_from_seconds]
+    return [campaign.final_from_seconds]
 
 
 def _chain_facts(

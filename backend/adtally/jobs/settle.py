@@ -201,6 +201,7 @@ def progress(
         is_answered=before is not None
         and before.is_objected
         and machine.accruals.corrections(campaign) > before.statement.corrections,
+        is_complete=machine.is_complete(campaign),
         is_last_call=is_last_call(facts.terms, facts.final_from_seconds, now_ms // 1000),
     )
 

@@ -321,6 +321,11 @@ class LogMachine:
         )
         return statement, lines
 
+    def is_complete(self, campaign: int) -> bool:
+        """Whether the log itself shows that no further event of the campaign can count."""
+        facts = self.facts.campaigns.get(campaign)
+        return facts is not None and self.last_received_at_ms >= facts.counts_until_seconds * 1000
+
     def may_be_final(self, campaign: int) -> bool:
         """Whether the log itself shows that nothing of the campaign can change any more: no
         further event can count and no correction can be entered.

@@ -22,6 +22,8 @@ class DraftReason(Enum):
     GOAL = "goal"
     CORRECTION = "correction"
     """It decides an open objection, with a correction."""
+    COMPLETE = "complete"
+    """No further event can count; objections and corrections still can."""
     FINAL = "final"
 
 

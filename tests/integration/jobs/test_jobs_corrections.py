@@ -99,6 +99,41 @@ async def test_objection__with_a_correction__is_upheld_and_the_lower_line_is_pai
 
 
 @pytest.mark.asyncio
+async def test_complete__no_threshold_reached__stated_while_it_can_be_objected_to(
+    make_world: MakeWorld,
+) -> None:
+    world = await make_world(
+        threshold=10**9, dispute_window_seconds=WINDOW, holdback_basis_points=HOLDBACK
+    )
+    await world.round()
+    await world.declare()
+    first = await world.send_accepted(ALICE, 8)
+    await world.settle_down()
+    assert await world.statements() == []
+
+    terms = world.terms
+    await world.move_to((terms.flight_end_seconds + terms.late_window_seconds) * 1000)
+    await world.settle_down()
+    (complete,) = await world.statements()
+    assert (complete.reason, complete.statement.is_final) == (DraftReason.COMPLETE, False)
+    await _object(world, 1)
+    await world.correct(first, -1)
+    await world.end_flight()
+    await world.settle_down()
+    final = (await world.statements())[-1]
+    assert (final.statement.sequence, final.is_last) == (2, True)
+    assert (final.statement.lines_total_base_units, final.statement.corrections) == (14_000, 1)
+    _, released = await world.member(BOB).release_objection_bond(CAMPAIGN)
+    assert released.to == world.payout(ADVERTISER)
+    await world.advance(WINDOW + 100)
+    await world.settle_down()
+    assert await _received(world) == (14_000, 0, 700)
+    assert world.broken == []
+    report = await world.audit()
+    assert report.ok, report.discrepancies
+
+
+@pytest.mark.asyncio
 async def test_correction__nobody_objected__waits_for_the_final_statement(
     make_world: MakeWorld,
 ) -> None:

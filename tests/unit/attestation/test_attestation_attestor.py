@@ -80,6 +80,16 @@ class PaperLog:
         return self.all[start : min(end, start + 5)]
 
 
+class PaperEscrow:
+    """Where the campaign's statements stand: sequence and tree size of the latest one."""
+
+    def __init__(self) -> None:
+        self.latest = (0, 0)
+
+    async def latest_statement(self, campaign: int) -> tuple[int, int]:
+        return self.latest
+
+
 class Scene:
     """A log of facts and two batches, and an attestor that follows it."""
 
@@ -93,6 +103,7 @@ class Scene:
         self.machine = machine
         self.log = PaperLog(entries)
         self.chain = PaperChain(next(f for f in world.facts() if isinstance(f, ChainFacts)))
+        self.escrow = PaperEscrow()
         self.folder = folder
         self.attestor = self.new_attestor()
 
@@ -106,6 +117,7 @@ class Scene:
             record=SigningRecord(self.folder / record),
             log=self.log,
             chain=self.chain,
+            escrow=self.escrow,
         )
 
     def checkpoint(self) -> Checkpoint:
@@ -161,6 +173,29 @@ async def test_attestor__wrong_statement__refused_with_the_difference(
     assert answer.refusal is not None
     assert "statement is not what the log gives" in answer.refusal
     assert await scene.attestor.answer(scene.ask(scene.statement()))
+
+
+@pytest.mark.asyncio
+async def test_attestor__sequence_ahead_of_the_chain__is_not_spent(scene: Scene) -> None:
+    ahead = scene.statement(sequence=2)
+    with pytest.raises(ChainUnavailable):
+        await scene.attestor.answer(scene.ask(ahead))
+    scene.escrow.latest = (1, ahead.tree_size - 1)
+    assert (await scene.attestor.answer(scene.ask(ahead))).signature is not None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size_before", [0, 1])
+async def test_attestor__statement_of_nothing_new__is_refused(
+    scene: Scene, size_before: int
+) -> None:
+    stale = scene.statement(sequence=2)
+    scene.escrow.latest = (1, stale.tree_size + size_before)
+    answer = await scene.attestor.answer(scene.ask(stale))
+    assert answer.refusal is not None
+    assert "covers nothing" in answer.refusal
+    scene.escrow.latest = (2, stale.tree_size + size_before)
+    assert (await scene.attestor.answer(scene.ask(stale))).signature is not None
 
 
 @pytest.mark.asyncio

@@ -235,6 +235,12 @@ def test_check__receipt_for_another_batch__names_the_field() -> None:
     with pytest.raises(VerificationFailed) as caught:
         other.check(batch, FACTS.domain, FACTS.receipt_signer)
     assert caught.value.field == "count"
+    # A tree that ends inside the batch: anchoring it would keep the promise and prove nothing.
+    last = answer.receipt.first_index + answer.receipt.count
+    short = replace(answer, receipt=replace(answer.receipt, tree_size=last))
+    with pytest.raises(VerificationFailed) as caught:
+        short.check(batch, FACTS.domain, FACTS.receipt_signer)
+    assert caught.value.field == "tree_size"
 
 
 @pytest.mark.parametrize("encoding", list(Encoding))

@@ -179,6 +179,25 @@ def test_draft_reason__open_objection_with_a_correction__is_decided() -> None:
     assert draft_reason(replace(answered, may_be_final=True)) is DraftReason.FINAL
 
 
+@pytest.mark.parametrize(
+    ("dispute", "correction", "stated", "expected"),
+    [
+        (60, 60, 0, DraftReason.COMPLETE),
+        (60, 60, 5, None),
+        (0, 60, 0, None),
+        (60, 0, 0, None),
+    ],
+)
+def test_draft_reason__complete__stated_while_an_objection_can_be_answered(
+    dispute: int, correction: int, stated: int, expected: DraftReason | None
+) -> None:
+    terms = replace(TERMS, dispute_window_seconds=dispute, correction_window_seconds=correction)
+    complete = _progress(terms=terms, accrued=Totals(5), stated=Totals(stated), is_complete=True)
+    assert draft_reason(complete) is expected
+    assert draft_reason(replace(complete, is_complete=False)) is None
+    assert draft_reason(replace(complete, may_be_final=True)) is DraftReason.FINAL
+
+
 def test_draft_reason__last_call__only_the_final_one() -> None:
     terms = replace(TERMS, settle_threshold_base_units=1)
     late = _progress(terms=terms, accrued=Totals(5), is_answered=True, is_last_call=True)
