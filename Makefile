@@ -17,7 +17,7 @@ demo: $(PYTHON_READY) $(NODE_READY) ## the whole job on a fresh local chain, in 
 	$(BIN)/adtally demo
 
 test: $(PYTHON_READY) $(NODE_READY) ## the whole test suite
-	$(BIN)/pytest -q -n 2 --dist loadfile tests --ignore tests/e2e
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/e2e
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
 
 up: $(PYTHON_READY) $(NODE_READY) ## the service on a local chain; state in var/, continues after a restart

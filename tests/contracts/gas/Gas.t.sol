@@ -345,10 +345,19 @@ contract GasBreachTest is BondWorld, GasMeter {
         first.proof[19] = right;
         second.proof[19] = left;
         Checkpoint memory head = Checkpoint(SIZE, Rfc9162.nodeHash(left, right));
-        bond = new OperatorBond(_newLog(head), address(dollar), PENALTY);
+        bond = new OperatorBond(_logAnchoredAt(head), address(dollar), PENALTY);
         _deposit(BOND);
         dollar.mint(address(this), 1);
         proof = abi.encodeCall(bond.proveDoubleCount, (head, first, second));
+    }
+
+    /// @dev Not by a takeover, for what is taken over is not this operator's.
+    function _logAnchoredAt(Checkpoint memory head) internal returns (EventLog log) {
+        log = _newLog(Checkpoint(0, 0));
+        uint256 commitment = uint256(keccak256(abi.encode(head.treeSize, head.rootHash)));
+        uint256 word = (uint256(head.treeSize) << 208) | (1 << 184) | (commitment << 72 >> 72);
+        vm.store(address(log), bytes32(uint256(4)), bytes32(word));
+        assertTrue(log.isAnchored(head), "layout of the head");
     }
 
     function test_Gas_BreachProof() public {

@@ -57,9 +57,8 @@ abstract contract Advertiser is Stage {
         uint256 before = _balance(id);
         vm.prank(accountOf(ADVERTISER));
         try escrow.refund(id) {
-            uint256 moved = before - _balance(id);
-            ghosts[id].refunds += moved;
-            if (moved != 0) _noteBooked(id);
+            ghosts[id].refunds += before - _balance(id);
+            _noteBooked(id);
         } catch {}
     }
 
