@@ -87,6 +87,8 @@ CUSTOM_ERRORS = tuple(
         "NotOperator(address caller)",
         "NothingRequested()",
         "WithdrawalNotDue(uint64 now_,uint64 withdrawableAt)",
+        "WithdrawalLapsed(uint64 now_,uint64 lapsedAt)",
+        "TakenOver(uint64 takenSize)",
         "AlreadyPunished(bytes32 id)",
         "SignerNotOperator(address signer,uint64 validUntil)",
         "ReceiptExpired(uint64 anchorDeadline,uint64 oldest)",
