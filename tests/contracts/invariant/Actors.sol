@@ -27,6 +27,21 @@ contract Actors is Advertiser, Payees, Attestors, Outsiders {
         if (moment > block.timestamp) vm.warp(moment - 1);
     }
 
+    /// @dev Everything in one second: cuts are paid as high as they go, then a total falls.
+    function everybody_rushesAtAClosing(uint256 which, uint256 around, uint256 shows)
+        external
+        counted("rushes")
+    {
+        if (around % 8 > 2) return;
+        // Mostly where no dispute window comes between.
+        uint32 id = which % 4 == 0 ? _pick(which / 4) : IMMEDIATE;
+        uint256 moment = escrow.campaign(id).closesAt + around % 8;
+        if (moment > block.timestamp) vm.warp(moment - 1);
+        _payCut(id, 0);
+        _payCut(id, 1);
+        _correct(id, shows, shows, false);
+    }
+
     function parts() external view returns (CampaignEscrow, EventLog) {
         return (escrow, eventLog);
     }

@@ -42,7 +42,10 @@ abstract contract Attestors is Stage {
         external
         counted("corrections")
     {
-        uint32 id = _pick(which);
+        _correct(_pick(which), shows, clicks, dice % 8 == 0);
+    }
+
+    function _correct(uint32 id, uint256 shows, uint256 clicks, bool isFinal) internal {
         Ghost storage ghost = ghosts[id];
         Counts memory a = ghost.a;
         Counts memory b = ghost.b;
@@ -50,7 +53,7 @@ abstract contract Attestors is Stage {
         b.clicks -= uint64(bound(clicks, 0, b.clicks / 10));
         if (_due(id, PUB_A, a) < _lowest(id, ghost.peakA)) return;
         if (_due(id, PUB_B, b) < _lowest(id, ghost.peakB)) return;
-        _state(id, a, b, ghost.corrections + 1, dice % 8 == 0);
+        _state(id, a, b, ghost.corrections + 1, isFinal);
     }
 
     /// @dev k attestors collude: any sum, lines that no event ever backed, any corrections.

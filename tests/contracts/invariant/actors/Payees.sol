@@ -83,9 +83,12 @@ abstract contract Payees is Stage {
     }
 
     function anyone_paysCut(uint256 which, uint256 index) external counted("cuts") {
-        uint32 id = _pick(which);
+        _payCut(_pick(which), index % 2);
+    }
+
+    function _payCut(uint32 id, uint256 index) internal {
         uint256 before = _balance(id);
-        try escrow.payCut(id, index % 2) {
+        try escrow.payCut(id, index) {
             ghosts[id].cuts += before - _balance(id);
         } catch {}
     }
