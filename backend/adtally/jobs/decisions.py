@@ -142,7 +142,8 @@ def latest_fall_seconds(terms: Terms, final_from_seconds: int) -> int:
     """Last second in which the escrow takes a total below the one before: a statement with it,
     an objection's extension included, is active before the campaign closes at the latest.
     """
-    return final_from_seconds + terms.grace_seconds - 2 * terms.dispute_window_seconds
+    closes_at_seconds = final_from_seconds + terms.grace_seconds
+    return closes_at_seconds - 2 * terms.dispute_window_seconds - 1
 
 
 def is_last_call(terms: Terms, final_from_seconds: int, now_seconds: int) -> bool:
