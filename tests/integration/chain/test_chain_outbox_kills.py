@@ -21,7 +21,8 @@ from support.outbox_runs import KillAt, Killed, Office
 
 pytestmark = [pytest.mark.chain, pytest.mark.slow]
 
-ANCHORS = 15
+ANCHORS = 60
+"""Enough for ten kills on a loaded machine too, where each life gets less or more done."""
 
 
 async def _run_killed_at(office: Office, contact: int, previous: int) -> bool:
@@ -152,8 +153,7 @@ async def test_outbox__process_killed_at_random_moments__sends_each_once(
     with contextlib.suppress(asyncio.CancelledError):
         await mining
     print(f"{kills} kills, 0 violations")
-    # How many fit in depends on the machine; each is another random moment.
-    assert kills >= 4
+    assert kills >= 10
     assert await anvil_site.event_log.anchor_count() == ANCHORS
     assert await office.nonce() == ANCHORS
     assert [len((await office.row(row)).attempts) for row in rows] == [1] * ANCHORS
