@@ -16,21 +16,41 @@ import {StoredCampaign, StoredOrder, StoredStatement} from "adtally/types/Escrow
 abstract contract CampaignPayouts is CampaignStatements {
     using SafeERC20 for IERC20;
 
+    /// @dev What the claims of one call share: none of it can change within the call while
+    /// `latest` is the campaign's latest statement.
+    /// @param node What the lines' proofs lead to: the root of the active statement's claim tree,
+    /// or a node that was proven to be below it.
+    /// @param limit What all lines may have been paid, in base units.
+    /// @param holdback Basis points that are held back now.
+    struct Claiming {
+        uint32 campaign;
+        uint32 latest;
+        bytes32 node;
+        uint256 limit;
+        uint16 holdback;
+    }
+
     /// @inheritdoc ICampaignEscrow
-    function claim(ClaimLine calldata line) external override returns (uint128 amount) {
+    function claim(uint32 id, ClaimLine calldata line) external override returns (uint128 amount) {
         bytes memory problem;
-        (amount, problem) = _claim(line);
+        (amount, problem) = _claim(_claiming(id), line);
         if (problem.length != 0) _revertWith(problem);
     }
 
     /// @inheritdoc ICampaignEscrow
-    function claimMany(ClaimLine[] calldata lines) external override returns (uint128 total) {
+    function claimMany(
+        uint32 id,
+        bytes32 node,
+        bytes32[] calldata nodeProof,
+        ClaimLine[] calldata lines
+    ) external override returns (uint128 total) {
+        Claiming memory claiming = _claiming(id);
+        if (!ClaimProof.isProven(nodeProof, claiming.node, node)) revert NodeNotProven(id, node);
+        claiming.node = node;
         for (uint256 i = 0; i < lines.length; ++i) {
-            (uint128 amount, bytes memory problem) = _claim(lines[i]);
+            (uint128 amount, bytes memory problem) = _claim(claiming, lines[i]);
             total += amount;
-            if (problem.length != 0) {
-                emit ClaimSkipped(lines[i].campaign, lines[i].publisher, problem);
-            }
+            if (problem.length != 0) emit ClaimSkipped(id, lines[i].publisher, problem);
         }
     }
 
@@ -79,10 +99,14 @@ abstract contract CampaignPayouts is CampaignStatements {
     }
 
     /// @inheritdoc ICampaignEscrow
-    function claimable(ClaimLine calldata line) external view override returns (uint128) {
-        StoredOrder storage accepted = _orders[line.campaign][line.publisher];
-        (uint128 amount,,) = _due(_campaigns[line.campaign], accepted, line);
-        return amount;
+    function claimable(uint32 id, ClaimLine calldata line)
+        external
+        view
+        override
+        returns (uint128 amount)
+    {
+        if (_activeSequence(_campaigns[id]) == 0) return 0;
+        (amount,,) = _due(_claiming(id), _orders[id][line.publisher], line);
     }
 
     /// @inheritdoc ICampaignEscrow
@@ -96,17 +120,36 @@ abstract contract CampaignPayouts is CampaignStatements {
         return block.timestamp < _closesAt(stored) ? 0 : _unreserved(stored);
     }
 
+    /// @dev What a campaign's lines are paid by now.
+    function _claiming(uint32 id) internal view returns (Claiming memory claiming) {
+        StoredCampaign storage stored = _known(id);
+        uint32 sequence = stored.sequence;
+        StoredStatement storage active = stored.statements[sequence & 1];
+        uint256 limit = active.linesTotal;
+        claiming.campaign = id;
+        claiming.latest = sequence;
+        claiming.holdback = _holdback(stored);
+        if (block.timestamp < active.activatesAt) {
+            // The one before is active. Both must last: a pending statement may owe less.
+            active = stored.statements[--sequence & 1];
+            uint256 before = active.linesTotal;
+            if (before < limit) limit = before;
+        }
+        if (sequence == 0) revert NoActiveStatement(id);
+        claiming.node = active.linesRoot;
+        claiming.limit = limit;
+    }
+
     /// @dev A failing line changes nothing and says why. A transfer that fails is undone by
     /// subtraction, so that whatever the token called in between stays booked.
-    function _claim(ClaimLine calldata line)
+    function _claim(Claiming memory claiming, ClaimLine calldata line)
         internal
         returns (uint128 amount, bytes memory problem)
     {
         // Check
-        StoredCampaign storage stored = _campaigns[line.campaign];
-        StoredOrder storage accepted = _orders[line.campaign][line.publisher];
+        StoredOrder storage accepted = _orders[claiming.campaign][line.publisher];
         uint88 paidTotal;
-        (amount, paidTotal, problem) = _due(stored, accepted, line);
+        (amount, paidTotal, problem) = _due(claiming, accepted, line);
         if (amount == 0) return (0, problem);
         // A view of our own Membership, which refuses no accepted publisher: no line's failure here
         // can fail the others of claimMany.
@@ -117,6 +160,7 @@ abstract contract CampaignPayouts is CampaignStatements {
         }
 
         // Effect
+        StoredCampaign storage stored = _campaigns[claiming.campaign];
         accepted.paid = paidTotal;
         stored.claimed += amount;
 
@@ -128,58 +172,54 @@ abstract contract CampaignPayouts is CampaignStatements {
             _unbook(stored);
             return (0, abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, token));
         }
-        emit Claimed(line.campaign, line.publisher, payout, amount, paidTotal);
+        emit Claimed(claiming.campaign, line.publisher, payout, amount, paidTotal);
     }
 
     /// @return amount What the line is owed over what it was paid; 0 if nothing, or with a problem.
     /// @return paidTotal What it will have been paid then.
     /// @return problem Why it can't be paid, as revert data; empty if there is none.
-    function _due(
-        StoredCampaign storage stored,
-        StoredOrder storage order_,
-        ClaimLine calldata line
-    ) internal view returns (uint128 amount, uint88 paidTotal, bytes memory problem) {
-        uint32 sequence = stored.sequence;
-        StoredStatement memory active = stored.statements[sequence & 1];
-        uint256 limit = active.linesTotal;
-        if (block.timestamp < active.activatesAt) {
-            // The one before is active. Both must last: a pending statement may owe less.
-            active = stored.statements[--sequence & 1];
-            if (active.linesTotal < limit) limit = active.linesTotal;
-        }
-        if (sequence == 0) {
-            bool isKnown = stored.token != address(0);
-            bytes4 selector = isKnown ? NoActiveStatement.selector : CampaignUnknown.selector;
-            return (0, 0, abi.encodeWithSelector(selector, line.campaign));
-        }
-        if (!_isProven(active.linesRoot, line)) {
-            return (0, 0, _lineProblem(LineNotProven.selector, line));
+    function _due(Claiming memory claiming, StoredOrder storage order_, ClaimLine calldata line)
+        internal
+        view
+        returns (uint128 amount, uint88 paidTotal, bytes memory problem)
+    {
+        StoredCampaign storage stored = _campaigns[claiming.campaign];
+        // Any token of an earlier line may have called `settle`.
+        if (stored.sequence != claiming.latest || !_isProven(claiming, line)) {
+            return (0, 0, _lineProblem(LineNotProven.selector, claiming, line));
         }
         StoredOrder memory accepted = order_;
-        if (!accepted.isAccepted) return (0, 0, _lineProblem(OrderNotAccepted.selector, line));
+        if (!accepted.isAccepted) {
+            return (0, 0, _lineProblem(OrderNotAccepted.selector, claiming, line));
+        }
         uint256 released =
-            LineMath.releasedPart(LineMath.lineAmount(line.counts, accepted), _holdback(stored));
+            LineMath.releasedPart(LineMath.lineAmount(line.counts, accepted), claiming.holdback);
         if (released <= accepted.paid) return (0, accepted.paid, problem);
         paidTotal = uint88(released);
         amount = paidTotal - accepted.paid;
         uint256 claimed = uint256(stored.claimed) + amount;
-        if (claimed > limit) {
-            return (0, 0, abi.encodeWithSelector(LinesExceedTotal.selector, claimed, limit));
+        if (claimed > claiming.limit) {
+            return
+                (0, 0, abi.encodeWithSelector(LinesExceedTotal.selector, claimed, claiming.limit));
         }
     }
 
-    function _lineProblem(bytes4 selector, ClaimLine calldata line)
+    function _lineProblem(bytes4 selector, Claiming memory claiming, ClaimLine calldata line)
         internal
         pure
         returns (bytes memory)
     {
-        return abi.encodeWithSelector(selector, line.campaign, line.publisher);
+        return abi.encodeWithSelector(selector, claiming.campaign, line.publisher);
     }
 
-    function _isProven(bytes32 root, ClaimLine calldata line) internal view returns (bool) {
+    function _isProven(Claiming memory claiming, ClaimLine calldata line)
+        internal
+        view
+        returns (bool)
+    {
         bytes32 leaf =
-            LineMath.leaf(_domainSeparatorV4(), line.campaign, line.publisher, line.counts);
-        return ClaimProof.isProven(line.proof, root, leaf);
+            LineMath.leaf(_domainSeparatorV4(), claiming.campaign, line.publisher, line.counts);
+        return ClaimProof.isProven(line.proof, claiming.node, leaf);
     }
 
     /// @dev The place of sequence 0 owes nothing.

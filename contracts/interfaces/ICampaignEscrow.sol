@@ -136,6 +136,7 @@ interface ICampaignEscrow {
     error ReasonTooLong(uint256 found, uint256 maximum);
     error NoActiveStatement(uint32 campaign);
     error LineNotProven(uint32 campaign, uint32 publisher);
+    error NodeNotProven(uint32 campaign, bytes32 node);
     error LinesExceedTotal(uint256 claimed, uint256 linesTotal);
     error PayoutIsEscrow(uint32 member);
     error CutUnknown(uint32 campaign, uint256 index);
@@ -203,10 +204,18 @@ interface ICampaignEscrow {
     /// @dev What a correction takes back below what was paid is kept. Honest attestors correct no
     /// line by more than its holdback; where colluding ones do, others' lines are limited by the
     /// total.
-    function claim(ClaimLine calldata line) external returns (uint128 amount);
+    function claim(uint32 campaign, ClaimLine calldata line) external returns (uint128 amount);
 
     /// @notice Claim many lines; a line that fails is skipped with ClaimSkipped.
-    function claimMany(ClaimLine[] calldata lines) external returns (uint128 total);
+    /// @dev Proofs of neighbours in the claim tree end alike: that end is given and checked once.
+    /// @param node Node of the claim tree that the lines' proofs lead to; the root if all do.
+    /// @param nodeProof Leads from `node` to the root.
+    function claimMany(
+        uint32 campaign,
+        bytes32 node,
+        bytes32[] calldata nodeProof,
+        ClaimLine[] calldata lines
+    ) external returns (uint128 total);
 
     /// @notice Pay an intermediary what its cut of the active statement, less the holdback until
     /// the campaign closes, is over what it was paid.
@@ -242,7 +251,7 @@ interface ICampaignEscrow {
     function campaignCount() external view returns (uint32);
 
     /// @return What the line would pay now, 0 if not proven or nothing is due.
-    function claimable(ClaimLine calldata line) external view returns (uint128);
+    function claimable(uint32 campaign, ClaimLine calldata line) external view returns (uint128);
 
     /// @return What cut `index` would pay now.
     function cutPayable(uint32 campaign, uint256 index) external view returns (uint128);

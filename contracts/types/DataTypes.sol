@@ -117,7 +117,6 @@ struct Statement {
 
 /// @notice One publisher's line, with its proof, for claiming.
 struct ClaimLine {
-    uint32 campaign;
     uint32 publisher;
     Counts counts;
     bytes32[] proof;

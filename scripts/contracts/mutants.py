@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 _COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_FIXED = re.compile(r"\bimmutable\b")
 _SIGNED = re.compile(r"\bint\d*\b")
 _POSITIVE = re.compile(r"(?<![<=>])>0(?![\w.])")
 _NOT_POSITIVE = re.compile(r"(?<!<)<=0(?![\w.])")

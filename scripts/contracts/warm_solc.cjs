@@ -1,21 +1,15 @@
 "use strict";
 // The npm solc as a process that stays: thousands of mutants are compiled, and a compiler that has
-// just started spends most of its time on itself. Listens on the Unix socket that it is given;
-// a request is one standard JSON input, its end is the end of the stream, and so is the answer's.
-//   node warm_solc.cjs SOCKET SOLC_FOLDER
+// just started spends most of its time on itself. A line in is one standard JSON input, a line out
+// is its answer; the first line out is the compiler's version.
+//   node warm_solc.cjs SOLC_FOLDER
 
-const net = require("node:net");
 const path = require("node:path");
+const readline = require("node:readline");
 
-const [socket, folder] = process.argv.slice(2);
-const solc = require(path.resolve(folder));
+const solc = require(path.resolve(process.argv[2]));
 
-const server = net.createServer({ allowHalfOpen: true }, (connection) => {
-  const parts = [];
-  connection.on("data", (part) => parts.push(part));
-  connection.on("error", () => connection.destroy());
-  connection.on("end", () => connection.end(solc.compile(Buffer.concat(parts).toString("utf8"))));
+process.stdout.write(`${solc.version()}\n`);
+readline.createInterface({ input: process.stdin }).on("line", (line) => {
+  process.stdout.write(`${JSON.stringify(JSON.parse(solc.compile(line)))}\n`);
 });
-server.listen(socket, () => process.stdout.write(`${solc.version()}\n`));
-// Whoever started it holds its input open, and takes it along when it ends.
-process.stdin.on("end", () => process.exit(0)).resume();

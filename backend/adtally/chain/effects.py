@@ -42,9 +42,11 @@ def standard_effects(log: EventLog, escrow: CampaignEscrow) -> Mapping[str, Effe
         return latest.sequence >= int(sequence)
 
     async def claimed(row: OutboxRow, at: BlockStamp) -> bool:
-        (lines,) = campaign_escrow.CLAIM_MANY.decode_arguments(row.data)
-        for line in lines:
-            if not await _pays_nothing(escrow.chain, row, at, campaign_escrow.CLAIM, line):
+        claim, claim_many = campaign_escrow.CLAIM, campaign_escrow.CLAIM_MANY
+        campaign, _, node_proof, lines = claim_many.decode_arguments(row.data)
+        for publisher, counts, proof in lines:
+            line = (publisher, counts, [*proof, *node_proof])
+            if not await _pays_nothing(escrow.chain, row, at, claim, campaign, line):
                 return False
         return True
 

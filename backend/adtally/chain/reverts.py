@@ -77,6 +77,7 @@ CUSTOM_ERRORS = tuple(
         "ReasonTooLong(uint256 found,uint256 maximum)",
         "NoActiveStatement(uint32 campaign)",
         "LineNotProven(uint32 campaign,uint32 publisher)",
+        "NodeNotProven(uint32 campaign,bytes32 node)",
         "LinesExceedTotal(uint256 claimed,uint256 linesTotal)",
         "PayoutIsEscrow(uint32 member)",
         "CutUnknown(uint32 campaign,uint256 index)",

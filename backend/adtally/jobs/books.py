@@ -103,9 +103,6 @@ class BooksJob:
         """Remember advertiser, token and attestor set of a campaign that a log is about."""
         if log.address != self._context.escrow.address:
             return
-        if _topic(log) == campaign_escrow.CLAIM_SKIPPED.topic:
-            # Anyone can have a claim skipped, also one for a campaign that does not exist.
-            return
         campaign = int.from_bytes(log.topics[1], "big")
         if campaign not in self._campaigns:
             view = await self._context.escrow.campaign(campaign)

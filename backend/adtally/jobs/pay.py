@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from adtally.chain import effects
-from adtally.chain.contracts.campaign_escrow import ClaimLine, claim_many_gas
+from adtally.chain.contracts.campaign_escrow import ClaimBatch, ClaimLine, claim_many_gas
 from adtally.jobs.context import JobContext
 from adtally.jobs.sending import bring_about
 from adtally.settlement.claim_tree import ClaimTree
@@ -15,16 +15,18 @@ from adtally.storage.repositories import ledger, statements
 from adtally.storage.rows import StatementRow, TransferKind, TransferRow
 from adtally.types import BlockStamp, Cut, Hash, Line, Statement, Terms
 
-LINES_PER_PUSH = 64
-"""Stays under the cap of gas for one transaction even with a million publishers."""
+PUSH_HEIGHT = 6
+"""Of the parts of the claim tree that are pushed at once: 64 lines stay under the cap of gas for
+one transaction even with a million publishers."""
 
 
 class PayJob:
     """One round enqueues the payments of every active statement that are not enqueued yet.
 
-    A statement's lines are pushed in fixed groups, each under a key of its own, so a killed round
-    goes on where it was. A line that the escrow skips (a blocked payee) is not pushed again for
-    the same statement: the next statement, or the publisher's own claim, pays it.
+    A statement's lines are pushed in fixed groups, neighbours in the claim tree, each under a key
+    of its own, so a killed round goes on where it was. A line that the escrow skips (a blocked
+    payee) is not pushed again for the same statement: the next statement, or the publisher's own
+    claim, pays it.
 
     What the terms hold back is pushed under keys of its own once the campaign has closed.
 
@@ -84,17 +86,14 @@ class PayJob:
             lines = await statements.list_lines(session, campaign, sequence)
             paid = await ledger.list_payments(session, campaign)
         tree = ClaimTree(self._escrow_domain, campaign, lines)
-        for number, due in due_groups(lines, paid, self._minimum, holdback_basis_points):
-            claims = [
-                ClaimLine(campaign, line.publisher, line.counts, tuple(tree.proof(line.publisher)))
-                for line in due
-            ]
+        due = due_lines(lines, paid, self._minimum, holdback_basis_points)
+        for number, batch in claim_batches(tree, campaign, due):
             await bring_about(
                 self._context,
                 f"claim:{campaign}:{sequence}:{number}{suffix}",
                 effects.CLAIM,
-                self._context.escrow.claim_many_call(claims),
-                claim_many_gas(claims),
+                self._context.escrow.claim_many_call(batch),
+                claim_many_gas(batch),
             )
         released = released_base_units(statement.lines_total_base_units, holdback_basis_points)
         for index in due_cuts(terms.cuts, released, paid, self._minimum):
@@ -117,28 +116,40 @@ def active_statements(
     return [active[campaign] for campaign in sorted(active)]
 
 
-def due_groups(
+def due_lines(
     lines: Sequence[Line],
     paid: Sequence[TransferRow],
     minimum_base_units: int,
     holdback_basis_points: int = 0,
-) -> Iterator[tuple[int, list[Line]]]:
-    """Lines to push, in groups that depend on the statement alone, each with its number.
+) -> list[Line]:
+    """Lines to push.
 
     Args:
         holdback_basis_points: kept back of every line now.
     """
     before = _paid_by_member(paid, TransferKind.CLAIM)
-    for number, start in enumerate(range(0, len(lines), LINES_PER_PUSH)):
-        due = [
-            line
-            for line in lines[start : start + LINES_PER_PUSH]
-            if released_base_units(line.amount_base_units, holdback_basis_points)
-            - before[line.publisher]
-            >= minimum_base_units
-        ]
-        if due:
-            yield number, due
+    return [
+        line
+        for line in lines
+        if released_base_units(line.amount_base_units, holdback_basis_points)
+        - before[line.publisher]
+        >= minimum_base_units
+    ]
+
+
+def claim_batches(
+    tree: ClaimTree, campaign: int, due: Sequence[Line]
+) -> Iterator[tuple[int, ClaimBatch]]:
+    """The due lines in groups that depend on the tree alone, each with its number."""
+    counts = {line.publisher: line.counts for line in due}
+    for number, part in enumerate(tree.subtrees(PUSH_HEIGHT)):
+        lines = tuple(
+            ClaimLine(publisher, counts[publisher], proof)
+            for publisher, proof in part.proofs.items()
+            if publisher in counts
+        )
+        if lines:
+            yield number, ClaimBatch(campaign, part.node, part.proof, lines)
 
 
 def due_cuts(

@@ -6,7 +6,8 @@ Leaves are hashed twice and pairs are hashed in sorted order, so neither an inte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from eth_utils import keccak
 
@@ -31,6 +32,19 @@ def line_leaf(escrow_domain: Hash, campaign: int, publisher: int, counts: Counts
 
 def _pair(left: Hash, right: Hash) -> Hash:
     return keccak(left + right) if left < right else keccak(right + left)
+
+
+@dataclass(frozen=True, slots=True)
+class Subtree:
+    """A part of a claim tree that is proven at once.
+
+    ``proof`` leads from ``node``, its top, to the root; ``proofs`` from each publisher's line to
+    ``node``.
+    """
+
+    node: Hash
+    proof: tuple[Hash, ...]
+    proofs: Mapping[int, tuple[Hash, ...]]
 
 
 class ClaimTree:
@@ -76,11 +90,28 @@ class ClaimTree:
                 expected=f"one of {sorted(self._position)}",
                 found=str(publisher),
             )
+        return list(self._path(place, 0))
+
+    def subtrees(self, height: int) -> Iterator[Subtree]:
+        """The tree in parts of at most ``2**height`` lines, each line in one, always the same."""
+        depth = len(self._nodes).bit_length() - 1
+        first = 2 ** max(depth - height, 0) - 1
+        below: dict[int, dict[int, tuple[Hash, ...]]] = {}
+        for publisher, place in self._position.items():
+            top = place
+            while top > 2 * first:
+                top = (top - 1) // 2
+            below.setdefault(top, {})[publisher] = self._path(place, top)
+        for top, proofs in sorted(below.items()):
+            yield Subtree(self._nodes[top], self._path(top, 0), proofs)
+
+    def _path(self, place: int, top: int) -> tuple[Hash, ...]:
+        """Siblings from a node up to another above it."""
         path = []
-        while place > 0:
+        while place > top:
             path.append(self._nodes[place + 1 if place % 2 else place - 1])
             place = (place - 1) // 2
-        return path
+        return tuple(path)
 
 
 def verify_line(root: Hash, leaf: Hash, proof: Sequence[Hash]) -> bool:

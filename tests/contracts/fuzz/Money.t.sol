@@ -84,7 +84,8 @@ contract MoneyFuzzTest is World {
         _settle(statement);
         vm.warp(_finalTime() + DISPUTE);
 
-        uint256 paid = escrow.claim(_line(id, PUB_A, a, b)) + escrow.claim(_line(id, PUB_B, a, b));
+        uint256 paid =
+            escrow.claim(id, _line(id, PUB_A, a, b)) + escrow.claim(id, _line(id, PUB_B, a, b));
         assertEq(paid, total, "lines");
         paid += escrow.payCut(id, 0) + escrow.payCut(id, 1);
         vm.prank(accountOf(ADVERTISER));
@@ -105,15 +106,15 @@ contract MoneyFuzzTest is World {
         _settle(_statement(id, 1, a, b));
         vm.warp(START + DISPUTE);
         vm.assume(shows != a.impressions);
-        ClaimLine memory line = ClaimLine(id, PUB_A, _counts(shows, 1), proof);
+        ClaimLine memory line = ClaimLine(PUB_A, _counts(shows, 1), proof);
         vm.expectRevert();
-        escrow.claim(line);
+        escrow.claim(id, line);
         line = _line(id, PUB_A, a, b);
         line.counts.impressions = shows;
         bytes32[] memory tree = _tree(id, a, b);
         line.proof[0] = tree[node % tree.length];
         vm.expectRevert();
-        escrow.claim(line);
+        escrow.claim(id, line);
     }
 
     /// @dev The tests' tree is sound for any number of lines.

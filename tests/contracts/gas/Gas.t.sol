@@ -78,7 +78,7 @@ abstract contract GasBase is World, GasMeter {
         _settleDeep(1, 1000);
         _settleDeep(2, 2000);
         _settleDeep(3, 3000);
-        firstClaim = abi.encodeCall(escrow.claim, (_deepLine(3000)));
+        firstClaim = abi.encodeCall(escrow.claim, (id, _deepLine(3000)));
         (Statement memory next,) = _deepStatement(4, 4000);
         Quorum memory quorum = _quorum(escrow.statementDigest(next), 3);
         dollar.mint(accountOf(ADVERTISER), 10);
@@ -170,7 +170,7 @@ abstract contract GasBase is World, GasMeter {
     }
 
     function _deepLine(uint64 impressions) internal view returns (ClaimLine memory) {
-        return ClaimLine(id, PUB_A, _deepCounts(impressions), _siblings());
+        return ClaimLine(PUB_A, _deepCounts(impressions), _siblings());
     }
 
     /// @dev A root over any siblings: as good as a tree of 2^14 lines.
@@ -230,9 +230,9 @@ contract GasRepeatTest is GasBase {
 
     function setUp() public override {
         super.setUp();
-        escrow.claim(_deepLine(3000));
+        escrow.claim(id, _deepLine(3000));
         _settleDeep(4, 4000);
-        claim = abi.encodeCall(escrow.claim, (_deepLine(4000)));
+        claim = abi.encodeCall(escrow.claim, (id, _deepLine(4000)));
         vm.warp(FLIGHT_END + LATE + GRACE);
     }
 
@@ -246,12 +246,15 @@ contract GasRepeatTest is GasBase {
     }
 }
 
-/// @notice A batch of 50 lines, each with a proof of its own 14 nodes long.
+/// @notice A batch of 50 lines of 2^14: neighbours in the claim tree, so that the upper 8 nodes of
+/// their proofs are the same.
 abstract contract GasManyBase is GasBase {
     uint32 internal constant LINES = 50;
     uint32 internal constant FIRST_MEMBER = 7;
 
     ClaimLine[] internal lines;
+    bytes32 internal node;
+    bytes32[] internal nodeProof;
 
     function setUp() public virtual override {
         super.setUp();
@@ -266,7 +269,7 @@ abstract contract GasManyBase is GasBase {
     }
 
     function _measureMany(string memory name, uint256 ceiling) internal {
-        bytes memory data = abi.encodeCall(escrow.claimMany, (lines));
+        bytes memory data = abi.encodeCall(escrow.claimMany, (id, node, nodeProof, lines));
         uint256 before = escrow.campaign(id).claimed;
         uint256 gas = _gasOf(address(escrow), data);
         assertEq(escrow.campaign(id).claimed - before, LINES * _amount(_deepCounts(1000)), "all");
@@ -285,29 +288,28 @@ abstract contract GasManyBase is GasBase {
 
     function _fill(uint64 impressions) internal {
         delete lines;
+        delete nodeProof;
         bytes32[] memory tree = _tree64(impressions);
-        bytes32[] memory above = _siblings();
+        node = tree[0];
         for (uint32 i = 0; i < LINES; ++i) {
             Counts memory counts = _deepCounts(impressions);
             bytes32 leaf = escrow.lineLeaf(id, FIRST_MEMBER + i, counts);
-            bytes32[] memory path = ClaimTree.proof(tree, leaf);
-            bytes32[] memory proof = new bytes32[](PUBLISHERS_DEPTH);
-            for (uint256 j = 0; j < PUBLISHERS_DEPTH; ++j) {
-                proof[j] = j < path.length ? path[j] : above[j];
-            }
-            lines.push(ClaimLine(id, FIRST_MEMBER + i, counts, proof));
+            lines.push(ClaimLine(FIRST_MEMBER + i, counts, ClaimTree.proof(tree, leaf)));
+        }
+        for (uint256 j = 6; j < PUBLISHERS_DEPTH; ++j) {
+            nodeProof.push(_siblings()[j]);
         }
     }
 
     function _settleMany(uint32 sequence, uint64 impressions) internal {
-        bytes32 node = _tree64(impressions)[0];
+        bytes32 root = _tree64(impressions)[0];
         bytes32[] memory above = _siblings();
         for (uint256 j = 6; j < PUBLISHERS_DEPTH; ++j) {
-            node = _pair(node, above[j]);
+            root = _pair(root, above[j]);
         }
         Counts memory counts = _deepCounts(impressions);
         uint128 total = _amount(counts) * LINES;
-        _settle(Statement(id, sequence, anchoredSize, total, counts, 0, node, false));
+        _settle(Statement(id, sequence, anchoredSize, total, counts, 0, root, false));
         vm.warp(block.timestamp + DISPUTE);
     }
 }
@@ -321,7 +323,7 @@ contract GasManyTest is GasManyBase {
 contract GasManyRepeatTest is GasManyBase {
     function setUp() public override {
         super.setUp();
-        escrow.claimMany(lines);
+        escrow.claimMany(id, node, nodeProof, lines);
         _settleMany(2, 2000);
         _fill(2000);
     }

@@ -94,7 +94,7 @@ contract Actors is Advertiser, Payees, Attestors, Outsiders {
 
     function _leaveLine(uint32 id, uint32 publisher, Submitted memory last) internal {
         ClaimLine memory line = _line(id, publisher, last.a, last.b);
-        try escrow.claim(line) {}
+        try escrow.claim(id, line) {}
         catch {
             assertTrue(!last.isHonest, "an honest line must be payable");
         }

@@ -2,9 +2,10 @@
 pragma solidity ^0.8.24;
 
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
-import {ClaimLine, Counts, Statement, Terms} from "adtally/types/DataTypes.sol";
+import {ClaimLine, Counts, Quorum, Statement, Terms} from "adtally/types/DataTypes.sol";
 import {
     BlocklistToken,
     FalseReturnToken,
@@ -34,9 +35,9 @@ contract ClaimTest is World {
         _activate(1);
         ClaimLine memory line = _line(id, PUB_A, a, b);
         // 1,001 impressions at 2 dollars per mille and 10 clicks at 0.25.
-        assertEq(escrow.claimable(line), 2_002_000 + 2_500_000, "claimable");
+        assertEq(escrow.claimable(id, line), 2_002_000 + 2_500_000, "claimable");
         vm.prank(address(0xBEEF));
-        assertEq(escrow.claim(line), 4_502_000, "amount");
+        assertEq(escrow.claim(id, line), 4_502_000, "amount");
         assertEq(dollar.balanceOf(payoutOf(PUB_A)), 4_502_000, "received");
         assertEq(escrow.order(id, PUB_A).paid, 4_502_000, "paid");
         assertEq(escrow.campaign(id).claimed, 4_502_000, "claimed");
@@ -51,19 +52,19 @@ contract ClaimTest is World {
     function test_Claim_AgainPaysNothing() public {
         _activate(1);
         ClaimLine memory line = _line(id, PUB_A, a, b);
-        escrow.claim(line);
-        assertEq(escrow.claimable(line), 0, "nothing due");
-        assertEq(escrow.claim(line), 0, "amount");
+        escrow.claim(id, line);
+        assertEq(escrow.claimable(id, line), 0, "nothing due");
+        assertEq(escrow.claim(id, line), 0, "amount");
         assertEq(dollar.balanceOf(payoutOf(PUB_A)), 4_502_000, "received once");
     }
 
     function test_Claim_IsCumulative() public {
         _activate(1);
-        escrow.claim(_line(id, PUB_A, a, b));
+        escrow.claim(id, _line(id, PUB_A, a, b));
         a = _counts(3001, 11);
         _activate(2);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), 4_250_000, "the difference");
-        assertEq(escrow.claim(_line(id, PUB_B, a, b)), _amount(b), "B in one");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), 4_250_000, "the difference");
+        assertEq(escrow.claim(id, _line(id, PUB_B, a, b)), _amount(b), "B in one");
     }
 
     function test_Claim_EarlierLineWhileNextIsPending() public {
@@ -71,14 +72,14 @@ contract ClaimTest is World {
         ClaimLine memory old = _line(id, PUB_A, a, b);
         Counts memory more = _counts(3001, 11);
         _settle(_statement(id, 2, more, b));
-        assertEq(escrow.claim(old), 4_502_000, "earlier");
+        assertEq(escrow.claim(id, old), 4_502_000, "earlier");
         ClaimLine memory next = _line(id, PUB_A, more, b);
         vm.expectRevert(_notProven(PUB_A));
-        escrow.claim(next);
+        escrow.claim(id, next);
         vm.warp(block.timestamp + DISPUTE);
         vm.expectRevert(_notProven(PUB_A));
-        escrow.claim(old);
-        assertEq(escrow.claim(next), 4_250_000, "next");
+        escrow.claim(id, old);
+        assertEq(escrow.claim(id, next), 4_250_000, "next");
     }
 
     function test_Claim_IsCappedByTheOrder() public {
@@ -87,8 +88,8 @@ contract ClaimTest is World {
         _order(id, PUB_B, CAP);
         _fund(id, 10_000 * DOLLAR);
         _activate(1);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), 1000, "cap");
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), 0, "never more");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), 1000, "cap");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), 0, "never more");
     }
 
     function test_Claim_SurvivesEverythingThatIsNotTheLine() public {
@@ -102,24 +103,26 @@ contract ClaimTest is World {
         escrow.endCampaign(id);
         vm.stopPrank();
         vm.warp(FLIGHT_END + 1000 days);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), 4_502_000, "amount");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), 4_502_000, "amount");
     }
 
     function test_RevertWhen_NoStatementIsActive() public {
         ClaimLine memory line = _line(id, PUB_A, a, b);
         bytes memory reason = abi.encodeWithSelector(ICampaignEscrow.NoActiveStatement.selector, id);
         vm.expectRevert(reason);
-        escrow.claim(line);
+        escrow.claim(id, line);
         vm.expectRevert(reason);
         escrow.payCut(id, 0);
         _settle(_statement(id, 1, a, b));
         vm.expectRevert(reason);
-        escrow.claim(line);
-        assertEq(escrow.claimable(line), 0, "claimable");
+        escrow.claim(id, line);
+        assertEq(escrow.claimable(id, line), 0, "claimable");
         assertEq(escrow.cutPayable(id, 0), 0, "cutPayable");
-        line.campaign = 9;
+        vm.expectRevert(reason);
+        escrow.claimMany(id, 0, line.proof, new ClaimLine[](0));
         vm.expectRevert(abi.encodeWithSelector(ICampaignEscrow.CampaignUnknown.selector, 9));
-        escrow.claim(line);
+        escrow.claim(9, line);
+        assertEq(escrow.claimable(9, line), 0, "claimable of none");
     }
 
     function test_RevertWhen_LineIsNotInTheStatement() public {
@@ -142,11 +145,10 @@ contract ClaimTest is World {
         ClaimLine memory line = _line(id, PUB_A, a, b);
         _settle(_statement(other, 1, a, b));
         vm.warp(block.timestamp + DISPUTE);
-        line.campaign = other;
         vm.expectRevert(
             abi.encodeWithSelector(ICampaignEscrow.LineNotProven.selector, other, PUB_A)
         );
-        escrow.claim(line);
+        escrow.claim(other, line);
     }
 
     function test_RevertWhen_PublisherAcceptedNoOrder() public {
@@ -156,7 +158,7 @@ contract ClaimTest is World {
         _fund(id, 10_000 * DOLLAR);
         _activate(1);
         ClaimLine memory line = _line(id, PUB_A, a, b);
-        assertEq(escrow.claimable(line), 0, "claimable");
+        assertEq(escrow.claimable(id, line), 0, "claimable");
         _claimFails(
             line, abi.encodeWithSelector(ICampaignEscrow.OrderNotAccepted.selector, id, PUB_A)
         );
@@ -168,9 +170,9 @@ contract ClaimTest is World {
         statement.linesTotal -= 1;
         _settle(statement);
         vm.warp(block.timestamp + DISPUTE);
-        escrow.claim(_line(id, PUB_A, a, b));
+        escrow.claim(id, _line(id, PUB_A, a, b));
         ClaimLine memory line = _line(id, PUB_B, a, b);
-        assertEq(escrow.claimable(line), 0, "claimable");
+        assertEq(escrow.claimable(id, line), 0, "claimable");
         _claimFails(
             line,
             abi.encodeWithSelector(
@@ -199,8 +201,8 @@ contract ClaimTest is World {
         _activate(1);
         ClaimLine memory line = _line(id, PUB_A, a, b);
         for (uint256 i = 0; i < 2; ++i) {
-            token.arm(address(escrow), abi.encodeCall(escrow.claim, (line)), i == 0);
-            escrow.claim(line);
+            token.arm(address(escrow), abi.encodeCall(escrow.claim, (id, line)), i == 0);
+            escrow.claim(id, line);
         }
         assertEq(token.balanceOf(payoutOf(PUB_A)), 4_502_000, "once");
         assertEq(escrow.campaign(id).claimed, 4_502_000, "claimed");
@@ -213,7 +215,7 @@ contract ClaimTest is World {
         ClaimLine[] memory lines = new ClaimLine[](2);
         lines[0] = _line(id, PUB_A, a, b);
         lines[1] = _line(id, PUB_B, a, b);
-        assertEq(escrow.claimMany(lines), _amount(a) + _amount(b), "total");
+        assertEq(_claimMany(id, lines), _amount(a) + _amount(b), "total");
         assertEq(dollar.balanceOf(payoutOf(PUB_B)), _amount(b), "B");
     }
 
@@ -225,20 +227,68 @@ contract ClaimTest is World {
         token.setBlocked(payoutOf(PUB_A), true);
         ClaimLine[] memory lines = new ClaimLine[](3);
         lines[0] = _line(id, PUB_A, a, b);
-        lines[1] = _line(9, PUB_B, a, b);
+        lines[1] = _line(id, PUB_B, b, a);
         lines[2] = _line(id, PUB_B, a, b);
         vm.expectEmit(address(escrow));
         emit ICampaignEscrow.ClaimSkipped(
             id, PUB_A, abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, token)
         );
         vm.expectEmit(address(escrow));
-        emit ICampaignEscrow.ClaimSkipped(
-            9, PUB_B, abi.encodeWithSelector(ICampaignEscrow.CampaignUnknown.selector, 9)
-        );
-        assertEq(escrow.claimMany(lines), _amount(b), "the rest");
+        emit ICampaignEscrow.ClaimSkipped(id, PUB_B, _notProven(PUB_B));
+        assertEq(_claimMany(id, lines), _amount(b), "the rest");
         assertEq(escrow.order(id, PUB_A).paid, 0, "A unpaid");
         token.setBlocked(payoutOf(PUB_A), false);
-        assertEq(escrow.claim(lines[0]), _amount(a), "A later");
+        assertEq(escrow.claim(id, lines[0]), _amount(a), "A later");
+    }
+
+    /// @dev The root of four leaves; its left half is the tree of the two lines.
+    function test_ClaimMany_ProofsEndAlike() public {
+        bytes32[] memory above = new bytes32[](1);
+        above[0] = keccak256("the other half");
+        bytes32 node = _tree(id, a, b)[0];
+        Statement memory statement = _statement(id, 1, a, b);
+        statement.linesRoot = Hashes.commutativeKeccak256(node, above[0]);
+        _settle(statement);
+        vm.warp(block.timestamp + DISPUTE);
+        ClaimLine[] memory lines = new ClaimLine[](2);
+        lines[0] = _line(id, PUB_A, a, b);
+        lines[1] = _line(id, PUB_B, a, b);
+
+        assertEq(_claimMany(id, lines), 0, "halves of proofs prove nothing");
+        bytes32 other = keccak256("another node");
+        vm.expectRevert(abi.encodeWithSelector(ICampaignEscrow.NodeNotProven.selector, id, other));
+        escrow.claimMany(id, other, above, lines);
+        vm.expectRevert(abi.encodeWithSelector(ICampaignEscrow.NodeNotProven.selector, id, node));
+        escrow.claimMany(id, node, new bytes32[](0), lines);
+        assertEq(escrow.claimMany(id, node, above, lines), _amount(a) + _amount(b), "both");
+    }
+
+    /// @dev A token brings the next statement in between: what is left of the call is of the old.
+    function test_ClaimMany_NextStatementInBetween() public {
+        ReentrantToken token = new ReentrantToken();
+        dollar = token;
+        Terms memory terms = _terms();
+        (terms.disputeWindow, terms.objectionBond) = (0, 0);
+        id = _open(terms);
+        _order(id, PUB_A, CAP);
+        _order(id, PUB_B, CAP);
+        _fund(id, 10_000 * DOLLAR);
+        _settle(_statement(id, 1, a, b));
+        ClaimLine[] memory lines = new ClaimLine[](2);
+        lines[0] = _line(id, PUB_A, a, b);
+        lines[1] = _line(id, PUB_B, a, b);
+        Statement memory next = _statement(id, 2, _counts(3001, 11), b);
+        Quorum memory quorum = _quorum(escrow.statementDigest(next), THRESHOLD);
+        token.arm(address(escrow), abi.encodeCall(escrow.settle, (next, quorum)), true);
+        vm.expectEmit(address(escrow));
+        emit ICampaignEscrow.ClaimSkipped(id, PUB_B, _notProven(PUB_B));
+        assertEq(_claimMany(id, lines), _amount(a), "the first line");
+        assertTrue(token.hasReentered(), "settled");
+        lines[0] = _line(id, PUB_A, _counts(3001, 11), b);
+        lines[1] = _line(id, PUB_B, _counts(3001, 11), b);
+        assertEq(
+            _claimMany(id, lines), _amount(_counts(3001, 11)) - _amount(a) + _amount(b), "the rest"
+        );
     }
 
     function test_ClaimMany_FalseReturnIsSkipped() public {
@@ -249,7 +299,7 @@ contract ClaimTest is World {
         token.setFailing(true);
         ClaimLine[] memory lines = new ClaimLine[](1);
         lines[0] = _line(id, PUB_A, a, b);
-        assertEq(escrow.claimMany(lines), 0, "nothing");
+        assertEq(_claimMany(id, lines), 0, "nothing");
         assertEq(escrow.campaign(id).claimed, 0, "unpaid");
     }
 
@@ -262,10 +312,10 @@ contract ClaimTest is World {
         token.arm(address(escrow), abi.encodeCall(escrow.bookPayouts, (id)));
         ClaimLine[] memory lines = new ClaimLine[](1);
         lines[0] = _line(id, PUB_A, a, b);
-        assertEq(escrow.claimMany(lines), 0, "skipped");
+        assertEq(_claimMany(id, lines), 0, "skipped");
         assertEq(escrow.liabilities(address(token)), 10_000 * DOLLAR, "nothing left");
         assertEq(escrow.campaign(id).unbooked, 0, "nothing to book");
-        assertEq(escrow.claim(lines[0]), _amount(a), "later");
+        assertEq(escrow.claim(id, lines[0]), _amount(a), "later");
         escrow.bookPayouts(id);
         assertEq(escrow.liabilities(address(token)), 10_000 * DOLLAR - _amount(a), "booked");
     }
@@ -334,6 +384,6 @@ contract ClaimTest is World {
 
     function _claimFails(ClaimLine memory line, bytes memory reason) internal {
         vm.expectRevert(reason);
-        escrow.claim(line);
+        escrow.claim(id, line);
     }
 }

@@ -36,28 +36,28 @@ contract CorrectionTest is World {
         _activate(_statement(id, 1, a, b));
         uint256 whole = _amount(a);
         uint256 part = whole * 9000 / 10_000;
-        assertEq(escrow.claimable(_line(id, PUB_A, a, b)), part, "claimable");
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), part, "nine tenths, floored");
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), 0, "once");
+        assertEq(escrow.claimable(id, _line(id, PUB_A, a, b)), part, "claimable");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), part, "nine tenths, floored");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), 0, "once");
         vm.warp(CLOSES - 1);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), 0, "still open");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), 0, "still open");
         vm.warp(CLOSES);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), whole - part, "the rest");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), whole - part, "the rest");
         assertEq(escrow.order(id, PUB_A).paid, whole, "to the unit");
     }
 
     function test_Claim_WholeOnceTheFinalStatementIsActive() public {
         _activate(_statement(id, 1, a, b));
-        escrow.claim(_line(id, PUB_A, a, b));
+        escrow.claim(id, _line(id, PUB_A, a, b));
         vm.warp(FLIGHT_END + LATE + CORRECTION);
         Statement memory last = _statement(id, 2, a, b);
         last.isFinal = true;
         _settle(last);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), 0, "pending");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), 0, "pending");
         assertEq(escrow.campaign(id).closesAt, block.timestamp + DISPUTE, "closes");
         vm.warp(block.timestamp + DISPUTE);
-        escrow.claim(_line(id, PUB_A, a, b));
-        escrow.claim(_line(id, PUB_B, a, b));
+        escrow.claim(id, _line(id, PUB_A, a, b));
+        escrow.claim(id, _line(id, PUB_B, a, b));
         assertEq(escrow.campaign(id).claimed, _amount(a) + _amount(b), "all");
     }
 
@@ -98,7 +98,7 @@ contract CorrectionTest is World {
 
     function test_Settle_TotalMayFallByTheHoldback() public {
         _activate(_statement(id, 1, a, b));
-        escrow.claim(_line(id, PUB_A, a, b));
+        escrow.claim(id, _line(id, PUB_A, a, b));
         uint256 floor = (_amount(a) + _amount(b)) * 9000 / 10_000;
         // The whole of what is held back, taken from both lines alike.
         Counts memory lessA = _counts(9001, 9);
@@ -110,7 +110,7 @@ contract CorrectionTest is World {
         _activate(lower);
         assertEq(escrow.campaign(id).active.linesTotal, floor, "fallen");
         assertEq(escrow.campaign(id).active.corrections, 5, "corrections");
-        assertEq(escrow.claim(_line(id, PUB_A, lessA, lessB)), 0, "was paid more than that");
+        assertEq(escrow.claim(id, _line(id, PUB_A, lessA, lessB)), 0, "was paid more than that");
     }
 
     /// @dev Falls don't compound: what one statement released, no later one takes back.
@@ -143,7 +143,7 @@ contract CorrectionTest is World {
         Statement memory wrong = _statement(id, 1, a, b);
         wrong.linesTotal = uint128(_amount(a) * 9000 / 10_000);
         _activate(wrong);
-        escrow.claim(_line(id, PUB_A, a, b));
+        escrow.claim(id, _line(id, PUB_A, a, b));
         assertEq(escrow.campaign(id).claimed, wrong.linesTotal, "all of it");
         Statement memory lower = _corrected(2, a, b, 1);
         lower.linesTotal = wrong.linesTotal - 1;
@@ -207,7 +207,7 @@ contract CorrectionTest is World {
         Statement memory wrong = _statement(id, 1, a, b);
         wrong.linesTotal = uint128(_amount(a) + 100);
         _activate(wrong);
-        escrow.claim(_line(id, PUB_A, a, b));
+        escrow.claim(id, _line(id, PUB_A, a, b));
         uint256 floor = uint256(wrong.linesTotal) * 9000 / 10_000;
         Statement memory lower = _corrected(2, a, b, 1);
         lower.linesTotal = uint128(floor);
@@ -217,14 +217,14 @@ contract CorrectionTest is World {
         vm.expectRevert(
             abi.encodeWithSelector(ICampaignEscrow.LinesExceedTotal.selector, claimed, floor)
         );
-        escrow.claim(line);
-        assertEq(escrow.claimable(line), 0, "claimable");
+        escrow.claim(id, line);
+        assertEq(escrow.claimable(id, line), 0, "claimable");
     }
 
     /// @dev A correction leaves the advertiser more, and only what it took from the lines.
     function test_Refund_AfterACorrectionIsExact() public {
         _activate(_statement(id, 1, a, b));
-        escrow.claim(_line(id, PUB_A, a, b));
+        escrow.claim(id, _line(id, PUB_A, a, b));
         escrow.payCut(id, 0);
         Counts memory lessA = _counts(9501, 10);
         vm.warp(FLIGHT_END + LATE + CORRECTION);
@@ -233,8 +233,8 @@ contract CorrectionTest is World {
         _activate(last);
         vm.prank(accountOf(ADVERTISER));
         escrow.refund(id);
-        escrow.claim(_line(id, PUB_A, lessA, b));
-        escrow.claim(_line(id, PUB_B, lessA, b));
+        escrow.claim(id, _line(id, PUB_A, lessA, b));
+        escrow.claim(id, _line(id, PUB_B, lessA, b));
         escrow.payCut(id, 0);
         escrow.payCut(id, 1);
         escrow.bookPayouts(id);

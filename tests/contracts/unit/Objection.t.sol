@@ -47,7 +47,7 @@ contract ObjectionTest is World {
         vm.warp(START + 2 * DISPUTE - 1);
         assertEq(escrow.campaign(id).active.sequence, 0, "pending");
         vm.warp(START + 2 * DISPUTE);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), _amount(a), "the line was only delayed");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), _amount(a), "the line was only delayed");
     }
 
     function test_Object_UpheldByACorrection() public {
@@ -105,7 +105,7 @@ contract ObjectionTest is World {
         vm.warp(_finalTime() + 3 * DISPUTE);
         vm.prank(accountOf(ADVERTISER));
         escrow.refund(id);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), _amount(a), "line");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), _amount(a), "line");
     }
 
     /// @dev The operator vanished: nobody decides, and nobody loses the bond.
@@ -120,7 +120,7 @@ contract ObjectionTest is World {
         );
         vm.warp(CLOSES);
         assertEq(escrow.releaseObjectionBond(id), payoutOf(ADVERTISER), "back");
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), _amount(a), "line");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), _amount(a), "line");
     }
 
     function test_RevertWhen_ObjectionIsNotTimely() public {
@@ -215,7 +215,7 @@ contract ObjectionTest is World {
             abi.encodeWithSelector(BlocklistToken.Blocked.selector, payoutOf(ADVERTISER))
         );
         vm.warp(block.timestamp + DISPUTE);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), _amount(a), "line");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), _amount(a), "line");
         Statement memory third = _statement(id, 3, a, b);
         third.corrections = 1;
         _settle(third);

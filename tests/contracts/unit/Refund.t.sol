@@ -33,8 +33,8 @@ contract RefundTest is World {
         assertEq(dollar.balanceOf(payoutOf(ADVERTISER)), rest, "received");
 
         // Everything that is owed is still there, and nothing else.
-        escrow.claim(_line(id, PUB_A, a, b));
-        escrow.claim(_line(id, PUB_B, a, b));
+        escrow.claim(id, _line(id, PUB_A, a, b));
+        escrow.claim(id, _line(id, PUB_B, a, b));
         escrow.payCut(id, 0);
         escrow.payCut(id, 1);
         assertEq(dollar.balanceOf(address(escrow)), 0, "empty to the unit");
@@ -61,7 +61,7 @@ contract RefundTest is World {
         uint256 reserved = escrow.campaign(id).reserved;
         assertEq(_refund(), 10_000 * DOLLAR - reserved, "amount");
         vm.warp(OPENS + DISPUTE);
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), _amount(a), "line");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), _amount(a), "line");
     }
 
     function test_Refund_ThenTopUpThenSettleThenRefundAgain() public {

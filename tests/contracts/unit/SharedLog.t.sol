@@ -43,11 +43,9 @@ contract SharedLogTest is World {
         first.settle(other, quorum);
         _settle(other);
         vm.warp(block.timestamp + DISPUTE);
-        line.campaign = id;
         vm.expectRevert(abi.encodeWithSelector(ICampaignEscrow.LineNotProven.selector, id, PUB_A));
-        first.claim(line);
-        line.campaign = 1000;
-        assertEq(second.claim(line), _amount(a), "its own line");
+        first.claim(id, line);
+        assertEq(second.claim(1000, line), _amount(a), "its own line");
         assertEq(first.campaign(id).claimed, 0, "the other's money is untouched");
     }
 
@@ -65,9 +63,9 @@ contract SharedLogTest is World {
         _anchor(9);
         _settle(_statement(next, 1, a, b));
         vm.warp(block.timestamp + DISPUTE);
-        assertEq(escrow.claim(_line(next, PUB_A, a, b)), _amount(a), "new");
+        assertEq(escrow.claim(next, _line(next, PUB_A, a, b)), _amount(a), "new");
         escrow = oldEscrow;
-        assertEq(escrow.claim(_line(id, PUB_A, a, b)), _amount(a), "old");
+        assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), _amount(a), "old");
         assertEq(old.headSize(), 5, "the old log stands where it was");
 
         // Entries behind the takeover are not in the old log, until somebody anchors them there.

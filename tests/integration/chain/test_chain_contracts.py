@@ -22,6 +22,7 @@ from adtally.chain.contracts import (
     token,
 )
 from adtally.chain.contracts.campaign_escrow import (
+    ClaimBatch,
     ClaimLine,
     Objection,
     OrderState,
@@ -298,9 +299,8 @@ async def test_escrow__campaign_from_terms_to_refund__moves_exact_amounts(
     hardhat_site: ChainSite,
 ) -> None:
     site, setup = hardhat_site, _Campaign(hardhat_site)
-    campaign = await setup.open()
+    campaign, escrow, publisher = await setup.open(), site.escrow, setup.members["publisher"]
     deployer, stranger = site.wallet(DEPLOYER), site.wallet(STRANGER)
-    escrow, publisher = site.escrow, setup.members["publisher"]
     assert await escrow.terms(campaign) == setup.terms
     await deployer.send(site.dollars.mint_call(DEPLOYER.address, 100_000_000))
     await deployer.send(site.dollars.approve_call(escrow.address, 60_000_000))
@@ -326,15 +326,16 @@ async def test_escrow__campaign_from_terms_to_refund__moves_exact_amounts(
     settled = await stranger.send(site.settle_call(statement))
     assert decode_statement_submitted(settled.logs[0]).statement == statement
 
-    claim = ClaimLine(campaign, publisher, counts, tuple(tree.proof(publisher)))
-    assert await escrow.claimable(claim) == 3_750_000
-    paid = await stranger.send(escrow.claim_many_call([claim]), gas=400_000)
+    claim = ClaimLine(publisher, counts, tuple(tree.proof(publisher)))
+    assert await escrow.claimable(campaign, claim) == 3_750_000
+    call = escrow.claim_many_call(ClaimBatch(campaign, tree.root, (), (claim,)))
+    paid = await stranger.send(call, gas=400_000)
     (claimed,) = (decode_claimed(x) for x in paid.logs if campaign_escrow.CLAIMED.matches(x))
     assert (claimed.amount_base_units, claimed.payout) == (3_750_000, STRANGER.address)
     assert await escrow.cut_payable(campaign, 0) == 187_500
     cut = await stranger.send(escrow.pay_cut_call(campaign, 0))
-    cuts = [log for log in cut.logs if campaign_escrow.CUT_PAID.matches(log)]
-    assert decode_cut_paid(cuts[0]).amount_base_units == 187_500
+    (cut_paid,) = (log for log in cut.logs if campaign_escrow.CUT_PAID.matches(log))
+    assert decode_cut_paid(cut_paid).amount_base_units == 187_500
 
     view = await escrow.campaign(campaign)
     moved = (view.funded_base_units, view.claimed_base_units, view.active.sequence)

@@ -9,7 +9,7 @@ import pytest
 
 from adtally.chain.accounts import local_account
 from adtally.chain.connection import Chain
-from adtally.chain.contracts.campaign_escrow import ClaimLine
+from adtally.chain.contracts.campaign_escrow import ClaimBatch, ClaimLine
 from adtally.chain.deploy import Officer, Officers
 from adtally.chain.effects import ANCHOR, CLAIM, PAY_CUT, SETTLE, standard_effects
 from adtally.chain.fees import FeePolicy, Fees
@@ -466,10 +466,10 @@ async def test_effects__settle_claim_and_cut_before_they_are_due__are_not_there(
 ) -> None:
     site = hardhat_site
     office = Office(site, database)
-    line = ClaimLine(1, 2, Counts(1), ())
+    batch = ClaimBatch(1, bytes(32), (), (ClaimLine(2, Counts(1), ()),))
     calls = {
         SETTLE: site.settle_call(Statement(1, 1, 5, 0, Counts(), 0, bytes(32), False)),
-        CLAIM: site.escrow.claim_many_call([line]),
+        CLAIM: site.escrow.claim_many_call(batch),
         PAY_CUT: site.escrow.pay_cut_call(1, 0),
     }
     effects = standard_effects(site.event_log, site.escrow)

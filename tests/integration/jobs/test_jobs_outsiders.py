@@ -8,13 +8,11 @@ from dataclasses import replace
 import pytest
 from eth_utils import keccak
 
-from adtally.chain.contracts.campaign_escrow import ClaimLine
 from adtally.chain.contracts.quorum import make_quorum
 from adtally.chain.contracts.token import Token
 from adtally.events.eip712 import statement_digest
 from adtally.events.signature import address_of, sign
 from adtally.settlement.statement import build_statement
-from adtally.types import Counts
 from support.jobs_world import ADVERTISER, ALICE, BOB, CAMPAIGN, JobsWorld
 
 pytestmark = pytest.mark.chain
@@ -38,18 +36,6 @@ async def _alice_is_paid(world: JobsWorld, total: int) -> None:
     await world.settle_down()
     assert world.broken == []
     assert await world.received(ALICE) == total
-
-
-@pytest.mark.asyncio
-async def test_books__claim_skipped_for_a_campaign_that_does_not_exist__go_on(
-    make_world: MakeWorld,
-) -> None:
-    world = await make_world(threshold=1_000_000)
-    await world.round()
-    await world.declare()
-    nonsense = ClaimLine(campaign=999, publisher=ALICE, counts=Counts(1), proof=())
-    await world.wallet(BOB).send(world.escrow.claim_many_call([nonsense]))
-    await _alice_is_paid(world, 1_000_000)
 
 
 @pytest.mark.asyncio

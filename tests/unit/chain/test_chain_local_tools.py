@@ -10,7 +10,7 @@ from eth_account import Account
 
 from adtally.chain.accounts import local_account, require_local_chain
 from adtally.chain.compile import compile_contracts
-from adtally.chain.contracts.campaign_escrow import ClaimLine, claim_many_gas
+from adtally.chain.contracts.campaign_escrow import ClaimBatch, ClaimLine, claim_many_gas
 from adtally.chain.contracts.quorum import make_quorum
 from adtally.chain.fees import Fees
 from adtally.chain.files import write_atomically
@@ -67,8 +67,8 @@ def test_signer__same_input__gives_the_same_bytes_that_recover(legacy: bool) -> 
 
 
 def test_claim_many_gas__fifty_lines_among_ten_thousand__fit_one_transaction() -> None:
-    line = ClaimLine(1, 1, Counts(), (bytes(32),) * 14)
-    assert claim_many_gas([line] * 50) < MAX_GAS
+    line = ClaimLine(1, Counts(), (bytes(32),) * 14)
+    assert claim_many_gas(ClaimBatch(1, bytes(32), (), (line,) * 50)) < MAX_GAS
 
 
 def test_write_atomically__existing_file__is_replaced(tmp_path: Path) -> None:

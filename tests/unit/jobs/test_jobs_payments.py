@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adtally.jobs.pay import LINES_PER_PUSH, active_statements, due_cuts, due_groups
+from adtally.jobs.pay import PUSH_HEIGHT, active_statements, claim_batches, due_cuts, due_lines
+from adtally.settlement.claim_tree import ClaimTree, line_leaf, verify_line
 from adtally.storage.rows import (
     DraftReason,
     Settlement,
@@ -37,31 +38,47 @@ def test_active_statements__newest_whose_dispute_window_is_over__one_a_campaign(
     assert active_statements(rows, 200) == [rows[0], rows[2]]
 
 
-def test_due_groups__lines_paid_or_under_the_minimum__are_left_out() -> None:
+def test_due_lines__paid_or_under_the_minimum__are_left_out() -> None:
     lines = [Line(publisher, Counts(), amount) for publisher, amount in ((2, 100), (3, 9), (4, 50))]
     paid = [_paid(TransferKind.CLAIM, 2, 60), _paid(TransferKind.CLAIM, 4, 50)]
     paid.append(_paid(TransferKind.CUT, 3, 9))
-    assert list(due_groups(lines, paid, 1)) == [(0, [lines[0], lines[1]])]
-    assert list(due_groups(lines, paid, 10)) == [(0, [lines[0]])]
-    assert list(due_groups(lines, paid, 41)) == []
+    assert due_lines(lines, paid, 1) == [lines[0], lines[1]]
+    assert due_lines(lines, paid, 10) == [lines[0]]
+    assert due_lines(lines, paid, 41) == []
 
 
-def test_due_groups__held_back__only_what_is_released_is_due() -> None:
+def test_due_lines__held_back__only_what_is_released_is_due() -> None:
     lines = [Line(2, Counts(), 101), Line(3, Counts(), 1)]
-    assert list(due_groups(lines, [], 1, 1_000)) == [(0, [lines[0]])]
+    assert due_lines(lines, [], 1, 1_000) == [lines[0]]
     paid = [_paid(TransferKind.CLAIM, 2, 90)]
-    assert list(due_groups(lines, paid, 1, 1_000)) == []
-    assert list(due_groups(lines, paid, 1, 0)) == [(0, lines)]
+    assert due_lines(lines, paid, 1, 1_000) == []
+    assert due_lines(lines, paid, 1, 0) == lines
 
 
-def test_due_groups__many_lines__groups_do_not_depend_on_what_was_paid() -> None:
-    lines = [Line(publisher, Counts(), 10) for publisher in range(1, 2 * LINES_PER_PUSH + 2)]
-    whole = dict(due_groups(lines, [], 1))
-    assert [len(group) for group in whole.values()] == [LINES_PER_PUSH, LINES_PER_PUSH, 1]
-    paid = [_paid(TransferKind.CLAIM, line.publisher, 10) for line in whole[0]]
-    paid.append(_paid(TransferKind.CLAIM, whole[1][0].publisher, 10))
-    rest = dict(due_groups(lines, paid, 1))
-    assert rest == {1: whole[1][1:], 2: whole[2]}
+def test_claim_batches__many_lines__groups_do_not_depend_on_what_is_due() -> None:
+    lines = [Line(publisher, Counts(publisher), 10) for publisher in range(1, 300)]
+    tree = ClaimTree(bytes(32), 7, lines)
+    whole = dict(claim_batches(tree, 7, lines))
+    assert sorted(line.publisher for batch in whole.values() for line in batch.lines) == [
+        line.publisher for line in lines
+    ]
+    assert max(len(batch.lines) for batch in whole.values()) <= 2**PUSH_HEIGHT
+    gone = whole[1].lines[0].publisher, *(line.publisher for line in whole[2].lines)
+    rest = dict(claim_batches(tree, 7, [line for line in lines if line.publisher not in gone]))
+    assert rest.keys() == whole.keys() - {2}
+    assert rest[1].lines == whole[1].lines[1:]
+    assert all(rest[number] == whole[number] for number in rest if number != 1)
+
+
+def test_claim_batches__every_line__is_proven_by_both_halves() -> None:
+    for count in (1, 2, 3, 64, 65, 127, 300):
+        lines = [Line(publisher, Counts(publisher), 10) for publisher in range(1, count + 1)]
+        tree = ClaimTree(bytes(32), 7, lines)
+        for _, batch in claim_batches(tree, 7, lines):
+            assert verify_line(tree.root, batch.node, batch.node_proof)
+            for line in batch.lines:
+                leaf = line_leaf(bytes(32), 7, line.publisher, line.counts)
+                assert verify_line(batch.node, leaf, line.proof)
 
 
 def test_due_cuts__rounded_down_and_paid_ones__are_left_out() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -30,7 +29,7 @@ _TERMS = (
     "uint128,(uint32,uint16)[])"
 )
 _STATEMENT = f"(uint32,uint32,uint64,uint128,{_COUNTS},uint64,bytes32,bool)"
-_CLAIM_LINE = f"(uint32,uint32,{_COUNTS},bytes32[])"
+_CLAIM_LINE = f"(uint32,{_COUNTS},bytes32[])"
 _STATEMENT_VIEW = "(uint32,uint64,uint64,uint128,uint64,bytes32,bool)"
 _CAMPAIGN_VIEW = (
     "(uint32,uint64,uint64,uint128,uint128,uint128,uint128,uint128,uint128,uint8,"
@@ -45,8 +44,8 @@ OFFER_ORDER = Function(f"offerOrder(uint32,uint32,{_RATES},uint128)")
 ACCEPT_ORDER = Function(f"acceptOrder(uint32,{_RATES},uint128)")
 END_ORDER = Function("endOrder(uint32,uint32)")
 SETTLE = Function(f"settle({_STATEMENT},{QUORUM})")
-CLAIM = Function(f"claim({_CLAIM_LINE})", "uint128")
-CLAIM_MANY = Function(f"claimMany({_CLAIM_LINE}[])", "uint128")
+CLAIM = Function(f"claim(uint32,{_CLAIM_LINE})", "uint128")
+CLAIM_MANY = Function(f"claimMany(uint32,bytes32,bytes32[],{_CLAIM_LINE}[])", "uint128")
 PAY_CUT = Function("payCut(uint32,uint256)", "uint128")
 REFUND = Function("refund(uint32)", "uint128")
 OBJECT_TO = Function("objectTo(uint32,uint32,string)")
@@ -58,7 +57,7 @@ UNPAUSE = Function("unpause()")
 TERMS = Function("terms(uint32)", _TERMS)
 CAMPAIGN = Function("campaign(uint32)", _CAMPAIGN_VIEW)
 ORDER = Function("order(uint32,uint32)", f"({_RATES},uint128,uint128,uint64,uint8)")
-CLAIMABLE = Function(f"claimable({_CLAIM_LINE})", "uint128")
+CLAIMABLE = Function(f"claimable(uint32,{_CLAIM_LINE})", "uint128")
 CUT_PAYABLE = Function("cutPayable(uint32,uint256)", "uint128")
 REFUNDABLE = Function("refundable(uint32)", "uint128")
 LIABILITIES = Function("liabilities(address)", "uint256")
@@ -169,13 +168,25 @@ class CampaignView:
 class ClaimLine:
     """A line of a statement with its proof in the claim tree."""
 
-    campaign: int
     publisher: int
     counts: Counts
     proof: tuple[Hash, ...]
 
     def to_abi(self) -> tuple[object, ...]:
-        return (self.campaign, self.publisher, _counts(self.counts), list(self.proof))
+        return (self.publisher, _counts(self.counts), list(self.proof))
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimBatch:
+    """Lines of one campaign to be paid at once.
+
+    Their proofs lead to ``node`` of the claim tree, and ``node_proof`` leads on to the root.
+    """
+
+    campaign: int
+    node: Hash
+    node_proof: tuple[Hash, ...]
+    lines: tuple[ClaimLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,9 +304,9 @@ class CampaignEscrow:
         rates, cap, paid, ends_at, state = await self._read(ORDER, at, campaign, publisher)
         return OrderView(Rates(*rates), cap, paid, ends_at, OrderState(state))
 
-    async def claimable(self, line: ClaimLine, at: BlockStamp | None = None) -> int:
+    async def claimable(self, campaign: int, line: ClaimLine, at: BlockStamp | None = None) -> int:
         """Base units that the line would pay now; 0 if not proven or nothing is due."""
-        return int(await self._read(CLAIMABLE, at, line.to_abi()))
+        return int(await self._read(CLAIMABLE, at, campaign, line.to_abi()))
 
     async def cut_payable(self, campaign: int, index: int, at: BlockStamp | None = None) -> int:
         """Base units that cut ``index`` would pay now."""
@@ -365,13 +376,14 @@ class CampaignEscrow:
         """Submit the next statement (anyone)."""
         return self._call(SETTLE, statement_to_abi(statement), quorum.to_abi())
 
-    def claim_call(self, line: ClaimLine) -> Call:
+    def claim_call(self, campaign: int, line: ClaimLine) -> Call:
         """Pay one publisher (anyone)."""
-        return self._call(CLAIM, line.to_abi())
+        return self._call(CLAIM, campaign, line.to_abi())
 
-    def claim_many_call(self, lines: Sequence[ClaimLine]) -> Call:
+    def claim_many_call(self, batch: ClaimBatch) -> Call:
         """Pay many publishers (anyone); send it with ``claim_many_gas``, never an estimate."""
-        return self._call(CLAIM_MANY, [line.to_abi() for line in lines])
+        lines = [line.to_abi() for line in batch.lines]
+        return self._call(CLAIM_MANY, batch.campaign, batch.node, list(batch.node_proof), lines)
 
     def pay_cut_call(self, campaign: int, index: int) -> Call:
         """Pay an intermediary (anyone)."""
@@ -409,14 +421,14 @@ class CampaignEscrow:
         return Call(self.address, function.encode(*arguments))
 
 
-def claim_many_gas(lines: Sequence[ClaimLine]) -> int:
+def claim_many_gas(batch: ClaimBatch) -> int:
     """A gas limit with room for every line.
 
     An estimate must not be used: a node searches the least gas with which the call as a whole
     succeeds, and a batch in which every line runs out of gas and is skipped does succeed.
     """
-    proof_words = sum(len(line.proof) for line in lines)
-    return 100_000 + 180_000 * len(lines) + 1_500 * proof_words
+    proof_words = len(batch.node_proof) + sum(len(line.proof) for line in batch.lines)
+    return 100_000 + 180_000 * len(batch.lines) + 1_500 * proof_words
 
 
 def decode_statement_submitted(log: ChainLog) -> StatementSubmitted:

@@ -57,8 +57,7 @@ abstract contract Outsiders is Stage {
         uint32 wrong = _pick(other);
         if (submissions[id].length == 0 || id == wrong) return;
         ClaimLine memory line = _lastLine(id, PUB_A);
-        line.campaign = wrong;
-        try escrow.claim(line) {
+        try escrow.claim(wrong, line) {
             breaches.push("a line was paid in another campaign");
         } catch {}
     }
