@@ -44,10 +44,10 @@ def bare(source: str) -> str:
     """The code without comments and spaces.
 
     Where nothing is signed, ``> 0`` is written ``!= 0`` and ``<= 0`` is written ``== 0``: replacing
-    one by the other changes nothing that a test could see.
+    one by the other changes nothing that a test could see. Nor does ``immutable`` for ``constant``.
     """
     without = _COMMENT.sub(lambda match: match[0] if match[0][0] == '"' else " ", source)
-    packed = "".join(without.split())
+    packed = "".join(_FIXED.sub("constant", without).split())
     if _SIGNED.search(without):
         return packed
     return _NOT_POSITIVE.sub("==0", _POSITIVE.sub("!=0", packed))

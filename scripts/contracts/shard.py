@@ -38,6 +38,7 @@ _SETTINGS = {
     "optimizer": "false",
     "gas_limit": "4000000000",
     "invariant_shrink_run_limit": "0",
+    "invariant_runs": "4",
 }
 
 

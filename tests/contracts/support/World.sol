@@ -26,7 +26,8 @@ import {Test} from "./Test.sol";
 /// @dev This contract is the AccessManager's admin, hence registrar. Members' keys equal nothing
 /// on chain; attestors have keys because they sign.
 abstract contract World is Test {
-    uint64 internal constant START = 1_700_000_000;
+    /// @dev In the year 2128: no time may be cut to 32 bits.
+    uint64 internal constant START = 5_000_000_000;
     uint64 internal constant FLIGHT_END = START + 10 days;
     uint32 internal constant LATE = 1 days;
     uint32 internal constant DISPUTE = 1 hours;
