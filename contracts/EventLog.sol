@@ -147,9 +147,9 @@ contract EventLog is IEventLog, AttestorSets {
     function isAnchored(Checkpoint calldata anchored) public view override returns (bool) {
         uint256 head = _head;
         uint64 size = anchored.treeSize;
-        if (size == 0 || size > head >> SIZE_SHIFT) return false;
         if (size == head >> SIZE_SHIFT) return _isWordOf(head, size, anchored.rootHash);
-        // The oldest number kept whose size is not below `anchored`'s: only that one can be it.
+        // The oldest number kept whose size is not below `anchored`'s: only that one can be it, and
+        // no word is the one of a size that was never anchored.
         uint256 high = _numberOf(head);
         uint256 low = high > RING_SIZE ? high - RING_SIZE : 1;
         while (low < high) {

@@ -197,7 +197,7 @@ abstract contract CampaignPayouts is CampaignStatements {
         if (released <= accepted.paid) return (0, accepted.paid, problem);
         paidTotal = uint88(released);
         amount = paidTotal - accepted.paid;
-        uint256 claimed = uint256(stored.claimed) + amount;
+        uint128 claimed = stored.claimed + amount;
         if (claimed > claiming.limit) {
             return
                 (0, 0, abi.encodeWithSelector(LinesExceedTotal.selector, claimed, claiming.limit));

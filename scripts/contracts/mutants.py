@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 _COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _FIXED = re.compile(r"\bimmutable\b")
+_STEP = re.compile(r"(?<=[;{})])(\+\+|--)(\w+)(?=[;)])")
+_ZERO = re.compile(r"(\buint\d+[A-Za-z_]\w*)=0;")
 _SIGNED = re.compile(r"\bint\d*\b")
 _POSITIVE = re.compile(r"(?<![<=>])>0(?![\w.])")
 _NOT_POSITIVE = re.compile(r"(?<!<)<=0(?![\w.])")
@@ -43,11 +45,13 @@ class Accepted(NamedTuple):
 def bare(source: str) -> str:
     """The code without comments and spaces.
 
-    Where nothing is signed, ``> 0`` is written ``!= 0`` and ``<= 0`` is written ``== 0``: replacing
-    one by the other changes nothing that a test could see. Nor does ``immutable`` for ``constant``.
+    What changes nothing that a test could see is written in one way: ``immutable`` as ``constant``,
+    ``++i;`` as ``i++;``, ``uint256 i = 0;`` as ``uint256 i;``, and where nothing is signed, ``> 0`` as
+    ``!= 0`` and ``<= 0`` as ``== 0``.
     """
     without = _COMMENT.sub(lambda match: match[0] if match[0][0] == '"' else " ", source)
     packed = "".join(_FIXED.sub("constant", without).split())
+    packed = _ZERO.sub(r"\1;", _STEP.sub(r"\2\1", packed))
     if _SIGNED.search(without):
         return packed
     return _NOT_POSITIVE.sub("==0", _POSITIVE.sub("!=0", packed))

@@ -187,6 +187,7 @@ contract BreachTest is BondWorld {
         _recordReverts(_found(FIRST + 2), _sent(1), _recordProof(2), reason);
         _recordReverts(_found(FIRST + 2), _logged(1), _recordProof(1), reason);
         _recordReverts(_found(FIRST), _sent(0), _recordProof(0), _outside(FIRST));
+        _recordReverts(_found(FIRST - 1), _sent(0), _recordProof(0), _outside(FIRST - 1));
         uint64 behind = RECEIPT_SIZE;
         _recordReverts(_found(behind), _sent(4), _recordProof(4), _outside(behind));
         // A node of the records' tree is no record.

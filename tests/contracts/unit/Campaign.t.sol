@@ -205,6 +205,11 @@ contract CampaignTest is World {
         escrow.offerOrder(id, AGENCY, _rates(), CAP);
         vm.expectRevert(ICampaignEscrow.AmountZero.selector);
         escrow.offerOrder(id, PUB_A, _rates(), 0);
+        uint128 most = type(uint88).max;
+        vm.expectRevert(
+            abi.encodeWithSelector(ICampaignEscrow.CapTooLarge.selector, most + 1, most)
+        );
+        escrow.offerOrder(id, PUB_A, _rates(), most + 1);
         vm.expectRevert(abi.encodeWithSelector(ICampaignEscrow.CampaignUnknown.selector, 9));
         escrow.offerOrder(9, PUB_A, _rates(), CAP);
         vm.warp(FLIGHT_END);

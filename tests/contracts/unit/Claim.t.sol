@@ -82,6 +82,19 @@ contract ClaimTest is World {
         assertEq(escrow.claim(id, next), 4_250_000, "next");
     }
 
+    function test_Claim_SecondLineWhileThirdIsPending() public {
+        _activate(1);
+        Counts memory more = _counts(3001, 11);
+        _settle(_statement(id, 2, more, b));
+        vm.warp(block.timestamp + DISPUTE);
+        _settle(_statement(id, 3, _counts(4001, 12), b));
+        ClaimLine memory first = _line(id, PUB_A, a, b);
+        vm.expectRevert(_notProven(PUB_A));
+        escrow.claim(id, first);
+        assertEq(escrow.claim(id, _line(id, PUB_A, more, b)), _amount(more), "second");
+        assertEq(escrow.campaign(id).active.sequence, 2, "active");
+    }
+
     function test_Claim_IsCappedByTheOrder() public {
         id = _open(_terms());
         _order(id, PUB_A, 1000);
@@ -317,7 +330,15 @@ contract ClaimTest is World {
         assertEq(escrow.campaign(id).unbooked, 0, "nothing to book");
         assertEq(escrow.claim(id, lines[0]), _amount(a), "later");
         escrow.bookPayouts(id);
-        assertEq(escrow.liabilities(address(token)), 10_000 * DOLLAR - _amount(a), "booked");
+        uint256 left = 10_000 * DOLLAR - _amount(a);
+        assertEq(escrow.liabilities(address(token)), left, "booked");
+
+        uint128 cut = escrow.payCut(id, 0);
+        token.arm(address(escrow), abi.encodeCall(escrow.bookPayouts, (id)));
+        lines[0] = _line(id, PUB_B, a, b);
+        assertEq(_claimMany(id, lines), 0, "skipped");
+        assertEq(escrow.liabilities(address(token)), left - cut, "only the cut is booked");
+        assertEq(escrow.campaign(id).unbooked, 0, "nothing to book");
     }
 
     // ---------------------------------------------------------------- cuts

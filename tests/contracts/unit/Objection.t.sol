@@ -123,6 +123,12 @@ contract ObjectionTest is World {
         assertEq(escrow.claim(id, _line(id, PUB_A, a, b)), _amount(a), "line");
     }
 
+    function test_Object_UndecidedIsReturnedAnyTimeAfterClosing() public {
+        _objectTo1();
+        vm.warp(CLOSES + 100 days);
+        assertEq(escrow.releaseObjectionBond(id), payoutOf(ADVERTISER), "back");
+    }
+
     function test_RevertWhen_ObjectionIsNotTimely() public {
         _objectReverts(1, _sequenceWrong(0, 1));
         _objectReverts(0, _tooLate(0));

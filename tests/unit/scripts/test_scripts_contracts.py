@@ -248,6 +248,17 @@ def test_bare__unsigned__positive_is_not_zero() -> None:
         assert mutants.bare(other) == other
 
 
+def test_bare__ways_to_write_the_same__are_one() -> None:
+    assert mutants.bare("uint8 immutable A;") == mutants.bare("uint8 constant A;")
+    for one, other in (
+        ("for (uint256 i = 0; i < n; ++i) {", "for (uint256 i; i < n; i++) {"),
+        ("while (a) ++next;", "while (a) next++;"),
+    ):
+        assert mutants.bare(one) == mutants.bare(other)
+    for one, other in (("f(++i);", "f(i++);"), ("a = ++i;", "a = i++;"), ("i = 0;", "i;")):
+        assert mutants.bare(one) != mutants.bare(other)
+
+
 def test_read_mutants__no_change_and_repeats__are_left_out() -> None:
     found = read(
         change("x < y", "x  <  y"), change("<", "<="), change("x < y", "x <= y"), change("// a", "")
