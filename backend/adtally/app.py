@@ -42,8 +42,10 @@ from adtally.jobs.context import JobContext
 from adtally.jobs.decisions import AnchorPolicy
 from adtally.jobs.requests import RequestBook
 from adtally.jobs.runner import JobRunner, standard_jobs
+from adtally.kernel.engine import KernelEngine
 from adtally.log.checkpoint import NoteSigner
 from adtally.log.store import LogStore
+from adtally.settlement.engine import PlainEngine
 from adtally.settlement.machine import LogMachine
 from adtally.storage.database import Database
 from adtally.storage.migrations import upgrade
@@ -64,7 +66,12 @@ def _open_sequencer(
     settings: Settings, deployment: Deployment, clock: Clock, keys: OperatorKeys
 ) -> Sequencer:
     """Replay the log; the machine's own bytes are guarded by CRC and by the checkpoints."""
-    machine = LogMachine(deployment.log_identity, deployment.escrow_domain, verify_signatures=False)
+    machine = LogMachine(
+        deployment.log_identity,
+        deployment.escrow_domain,
+        verify_signatures=False,
+        engine=KernelEngine if settings.engine == "kernel" else PlainEngine,
+    )
     store = LogStore.open(settings.log_dir)
     sequencer = Sequencer(store, machine, clock, keys.receipt, on_failure=_ask_to_stop)
     sequencer.recover()

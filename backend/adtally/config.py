@@ -48,6 +48,8 @@ class Settings(BaseSettings):
         push_minimum_base_units: publishers are paid automatically from this amount on.
         job_tick_seconds: how often each job looks whether there is something to do.
         max_body_bytes: larger request bodies are refused.
+        engine: ``plain`` judges by the reference, some twenty times slower, should the compiled
+            rules ever be doubted.
     """
 
     model_config = SettingsConfigDict(env_prefix="ADTALLY_")
@@ -67,6 +69,7 @@ class Settings(BaseSettings):
     push_minimum_base_units: int = Field(1, ge=1)
     job_tick_seconds: float = Field(1.0, gt=0)
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
+    engine: Literal["kernel", "plain"] = "kernel"
 
     @property
     def deployment_path(self) -> Path:

@@ -26,15 +26,13 @@ from adtally.events.verdict import Verdict
 from adtally.log.merkle import MerkleTree
 from adtally.log.store import LogStore
 from adtally.rfc9162 import leaf_hash
-from adtally.settlement.accrual import Accruals
 from adtally.settlement.corrections import Corrections
+from adtally.settlement.engine import PlainEngine
 from adtally.settlement.statement import build_statement
 from adtally.simulation.scenario import DAY_MS, Behaviour, PublisherTraffic, Scenario
 from adtally.simulation.traffic import simulate
 from adtally.types import Cut, GoalType, Line, Rates, Role, Statement, Terms
-from adtally.verification.event_index import EventIndex
 from adtally.verification.fact_state import CampaignFacts, FactState, MemberFacts, OrderFacts
-from adtally.verification.judge import Judge
 from adtally.verification.rule_set import RuleSet
 
 START_MS = 20_700 * DAY_MS
@@ -141,10 +139,9 @@ def log_traffic(
         impressions=400,
         behaviour=Behaviour(ctr=0.1, cvr=0.4),
     )
-    accruals = Accruals()
-    index = EventIndex()
-    judge = Judge(facts, index, accruals)
-    corrector = Corrector(store, Corrections(facts, index, accruals), seed)
+    engine = PlainEngine(facts)
+    accruals = engine.accruals
+    corrector = Corrector(store, Corrections(facts, engine), seed)
     rules = RuleSet()
     drafts = []
     verdicts: dict[Verdict, int] = {}
@@ -156,8 +153,8 @@ def log_traffic(
                 Envelope(sender, 1, len(events), step.end_ms, bytes(20), bytes(65)).to_entry()
             ]
             for event, _ in events:
-                verdict = judge.judge(
-                    event, event.to_record(), facts.members[sender], step.end_ms, rules
+                (verdict,) = engine.judge(
+                    [(event, event.to_record())], facts.members[sender], step.end_ms, rules
                 )
                 if event.campaign == CAMPAIGN:
                     verdicts[verdict] = verdicts.get(verdict, 0) + 1

@@ -18,6 +18,7 @@ from adtally.events.signature import address_of
 from adtally.intake.clock import VirtualClock
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.attestations import AttestationDesk
+from adtally.kernel.engine import KernelEngine
 from adtally.log.checkpoint import NoteSigner
 from adtally.log.store import LogStore
 from adtally.settlement.machine import LogMachine
@@ -56,7 +57,7 @@ DEPLOYMENT = Deployment(
 async def running_application(directory: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application whose log holds the world's facts."""
     clock = VirtualClock(directory / "clock", NOON_MS)
-    machine = LogMachine(IDENTITY, ESCROW_DOMAIN)
+    machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=KernelEngine)
     sequencer = Sequencer(LogStore.open(directory / "log"), machine, clock, RECEIPT_KEY)
     sequencer.recover()
     sequencer.start()

@@ -16,14 +16,13 @@ from adtally.events.batch import SignedBatch, batch_from_wire, check_batch_heade
 from adtally.events.currency import currency_number
 from adtally.events.record import (
     NO_PARENT,
-    RECORD_SIZE,
-    VERDICT_OFFSET,
     AdEvent,
     DeviceClass,
     EventType,
     NetworkClass,
     UserAgentClass,
 )
+from adtally.kernel.records import RecordArray
 from adtally.types import UINT64_MAX
 
 JSON_TYPE = "application/json"
@@ -98,20 +97,12 @@ def parse_batch(content_type: str, body: bytes) -> SignedBatch:
 
 
 def _from_binary(body: bytes) -> SignedBatch:
-    batch = batch_from_wire(body)
-    for position, record in enumerate(batch.records):
-        at = f"events.{position}"
-        try:
-            AdEvent.from_record(record)
-        except InvalidInput as error:
-            raise _under(at, error) from None
-        if record[VERDICT_OFFSET] != 0:
-            raise InvalidInput(
-                "the verdict byte is the operator's",
-                field=f"{at}.verdict",
-                expected=f"byte {VERDICT_OFFSET} of the {RECORD_SIZE}-byte record zero",
-                found=str(record[VERDICT_OFFSET]),
-            )
+    batch = batch_from_wire(body, RecordArray.packed)
+    records = RecordArray.of(batch.records)
+    try:
+        records.require_unjudged()
+    except InvalidInput as error:
+        raise _under(f"events.{records.first_refused()}", error) from None
     return batch
 
 
@@ -139,7 +130,7 @@ def _signed(header: BatchHeaderJson, events: list[EventJson]) -> SignedBatch:
         sequence=header.sequence,
         signer=bytes.fromhex(header.signer[2:]),
         signature=bytes.fromhex(header.signature[2:]),
-        records=tuple(_record(event, position) for position, event in enumerate(events)),
+        records=RecordArray.of([_record(event, position) for position, event in enumerate(events)]),
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from adtally.errors import InvalidInput
 from adtally.events.checks import check_size, check_uint, time_bytes
@@ -25,6 +26,14 @@ WIRE_MAGIC = b"ADT1"
 MAX_BATCH_EVENTS = 10_000
 
 
+@runtime_checkable
+class RootedRecords(Protocol):
+    """Records that know the root of their tree."""
+
+    @property
+    def tree_root(self) -> Hash: ...
+
+
 @dataclass(frozen=True, slots=True)
 class SignedBatch:
     """A batch as its sender signed it; ``records`` are canonical with the verdict byte zero."""
@@ -34,11 +43,13 @@ class SignedBatch:
     sequence: int
     signer: Address
     signature: bytes
-    records: tuple[bytes, ...]
+    records: Sequence[bytes]
 
     @property
     def records_root(self) -> Hash:
         """RFC 9162 tree root over the records: one of them can be proven without the others."""
+        if isinstance(self.records, RootedRecords):
+            return self.records.tree_root
         return tree_root(self.records)
 
     def digest(self, domain: Hash) -> Hash:
@@ -163,8 +174,18 @@ def batch_to_wire(batch: SignedBatch) -> bytes:
     return header + b"".join(batch.records)
 
 
-def batch_from_wire(body: bytes) -> SignedBatch:
+def split_records(packed: bytes) -> Sequence[bytes]:
+    """Records that stand back to back."""
+    return tuple(packed[at : at + RECORD_SIZE] for at in range(0, len(packed), RECORD_SIZE))
+
+
+def batch_from_wire(
+    body: bytes, split: Callable[[bytes], Sequence[bytes]] = split_records
+) -> SignedBatch:
     """Parse the binary transport form; ``AdEvent.from_record`` checks the records one by one.
+
+    Args:
+        split: makes a sequence of records that stand back to back.
 
     Raises:
         InvalidInput: bad magic, a length that does not fit the announced count, or a record
@@ -195,9 +216,7 @@ def batch_from_wire(body: bytes) -> SignedBatch:
             expected="verdict byte 0 in every record",
             found=f"{count - judged.count(0)} records with another",
         )
-    records = tuple(
-        body[at : at + RECORD_SIZE] for at in range(header_size, len(body), RECORD_SIZE)
-    )
+    records = split(body[header_size:])
     return SignedBatch(chain_id, member, sequence, signer, signature, records)
 
 

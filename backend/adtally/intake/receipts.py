@@ -14,12 +14,10 @@ from dataclasses import dataclass
 
 from adtally.events.batch import Envelope
 from adtally.events.eip712 import Receipt, log_domain, receipt_digest
-from adtally.events.record import VERDICT_OFFSET, clear_verdict
 from adtally.events.signature import sign
 from adtally.events.verdict import Verdict
 from adtally.log.merkle import MerkleTree
-from adtally.rfc9162 import tree_root
-from adtally.types import LogIdentity
+from adtally.types import Hash, LogIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,9 @@ class ReceiptIssuer:
 
     def issue(
         self,
-        entries: Sequence[bytes],
+        envelope: Envelope,
+        records_root: Hash,
+        verdicts: Sequence[Verdict],
         first_index: int,
         tree_size: int,
         promise_seconds: int,
@@ -78,17 +78,17 @@ class ReceiptIssuer:
         """The receipt for a batch that is durable.
 
         Args:
-            entries: its envelope and records, as logged.
+            envelope: as logged.
+            records_root: of the records as they were signed.
+            verdicts: one a record.
             first_index: leaf index of the envelope.
             tree_size: of the log after the batch's group commit.
             promise_seconds: the anchor promise of the rules in force.
         """
-        envelope = Envelope.from_entry(entries[0])
-        records = entries[1:]
         receipt = Receipt(
             member=envelope.member,
             sequence=envelope.sequence,
-            records_root=tree_root([clear_verdict(record) for record in records]),
+            records_root=records_root,
             first_index=first_index,
             count=envelope.count,
             tree_size=tree_size,
@@ -96,5 +96,4 @@ class ReceiptIssuer:
             anchor_deadline_seconds=envelope.received_at_ms // 1000 + promise_seconds,
         )
         signature = sign(receipt_digest(self._domain, receipt), self._key)
-        verdicts = [Verdict(record[VERDICT_OFFSET]) for record in records]
         return BatchResult(receipt, signature, verdicts, replayed)

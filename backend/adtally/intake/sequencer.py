@@ -18,14 +18,18 @@ from typing import Any, TypeVar
 from adtally.errors import AdtallyError, Conflict, InvariantBroken, Overloaded
 from adtally.events.batch import ENVELOPE_KIND, Envelope, SignedBatch
 from adtally.events.facts import RULES_KIND
-from adtally.events.record import RECORD_KIND
+from adtally.events.record import RECORD_KIND, VERDICT_OFFSET, clear_verdict
+from adtally.events.verdict import Verdict
 from adtally.intake.clock import Clock
+from adtally.intake.group import BatchEntries, Entries, FactsEntries, split_frame
 from adtally.intake.receipts import BatchIndex, BatchResult, ReceiptIssuer
+from adtally.kernel.records import RecordArray
+from adtally.kernel.sha256 import packed_parents
 from adtally.log.merkle import MerkleTree
 from adtally.log.store import LogStore
-from adtally.rfc9162 import leaf_hash
-from adtally.settlement.machine import FactsEntry, LogMachine, batch_entries
-from adtally.types import Checkpoint, Hash
+from adtally.rfc9162 import tree_root
+from adtally.settlement.machine import FactsEntry, LogMachine, batch_envelope
+from adtally.types import Checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +59,17 @@ class _Job:
 class _Group:
     """Jobs that share one commit, and the entries they add."""
 
-    first_index: int
-    entries: list[bytes] = field(default_factory=list)
+    next_index: int
+    parts: list[Entries] = field(default_factory=list)
     jobs: list[_Job] = field(default_factory=list)
+    count: int = 0
 
-    def add(self, entries: Sequence[bytes]) -> int:
+    def add(self, entries: Entries) -> int:
         """Append entries; returns the leaf index of the first."""
-        index = self.first_index + len(self.entries)
-        self.entries += entries
+        index = self.next_index
+        self.parts.append(entries)
+        self.next_index += len(entries)
+        self.count += len(entries)
         return index
 
 
@@ -87,7 +94,7 @@ class Sequencer:
     ) -> None:
         self.store = store
         self.machine = machine
-        self.tree = MerkleTree()
+        self.tree = MerkleTree(packed_parents)
         machine.leaves = self.tree
         self.failure: BaseException | None = None
         self._clock = clock
@@ -108,17 +115,26 @@ class Sequencer:
             VerificationFailed, InvalidInput: the log on disk is not one this code wrote.
         """
         for frame in self.store.frames():
-            # First: a correction is checked against the leaves before it.
-            self.tree.append([leaf_hash(entry) for entry in frame.entries])
-            for offset, entry in enumerate(frame.entries):
-                self.machine.apply(entry)
-                self._note_entry(entry, frame.first_index + offset)
+            for part in split_frame(frame.entries):
+                self._replay(part)
         self.machine.require_complete()
         if not self.tree.size == self.machine.size == self.store.size:
             raise InvariantBroken(
                 f"after recovery tree {self.tree.size}, machine {self.machine.size} and store "
                 f"{self.store.size} differ in size"
             )
+
+    def _replay(self, part: Entries) -> None:
+        index = self.tree.size
+        # First: a correction is checked against the leaves before it.
+        self.tree.append_packed(part.leaf_hashes())
+        if isinstance(part, BatchEntries):
+            self.machine.apply_batch(part.envelope, part.records)
+            self._note_entry(part.envelope, index)
+            return
+        for offset, entry in enumerate(part.entries):
+            self.machine.apply(entry)
+            self._note_entry(entry, index + offset)
 
     def start(self) -> None:
         """Begin to take jobs; call from the running event loop."""
@@ -193,10 +209,10 @@ class Sequencer:
             group = _Group(self.store.size)
             try:
                 self._prepare(first, group)
-                if group.entries:
+                if group.parts:
                     # A thread of its own: reports may keep all the shared ones busy.
-                    writing = loop.run_in_executor(self._writer, self._write, group.entries)
-                    self.tree.append(await writing)
+                    writing = loop.run_in_executor(self._writer, self._write, group)
+                    self.tree.append_packed(await writing)
             except BaseException as error:
                 self._fail(group, error)
                 raise
@@ -209,7 +225,7 @@ class Sequencer:
         while job is not None:
             self._waiting_events -= job.events
             self._take(job, group)
-            if len(group.entries) >= MAX_GROUP_EVENTS or self._queue.empty():
+            if group.count >= MAX_GROUP_EVENTS or self._queue.empty():
                 break
             job = self._queue.get_nowait()
             if job is None:
@@ -241,12 +257,13 @@ class Sequencer:
             return
         received_at_ms = self._received_at_ms()
         verdicts = self.machine.judge_batch(batch, received_at_ms)
-        entries = batch_entries(batch, received_at_ms, verdicts)
-        index = group.add(entries)
-        self._note_entry(entries[0], index)
-        promise = self._batches.promise_seconds(index)
+        envelope = batch_envelope(batch, received_at_ms)
+        records = RecordArray.of(batch.records).with_verdicts(bytes(verdicts))
+        index = group.add(BatchEntries(envelope.to_entry(), records))
+        self._batches.add_batch(batch.member, index)
+        promise, root = self._batches.promise_seconds(index), batch.records_root
         job.answer = lambda: self._issuer.issue(
-            entries, index, self.store.size, promise, replayed=False
+            envelope, root, verdicts, index, self.store.size, promise, replayed=False
         )
 
     def _take_facts(
@@ -261,7 +278,7 @@ class Sequencer:
                 if number == 0:
                     raise
                 raise InvariantBroken(f"facts half entered: {error}") from error
-            self._note_entry(entry, group.add([entry]))
+            self._note_entry(entry, group.add(FactsEntries([entry])))
         job.answer = lambda: self.store.size
 
     def _take_read(self, job: _Job, read: Callable[[LogMachine], Any]) -> None:
@@ -286,17 +303,20 @@ class Sequencer:
         elif self.machine.rules is not None and entry[0] == RULES_KIND:
             self._batches.add_promise(index, self.machine.rules.anchor_promise_seconds)
 
-    def _write(self, entries: Sequence[bytes]) -> list[Hash]:
+    def _write(self, group: _Group) -> bytes:
         """Runs in a thread: make durable, then hash the leaves."""
-        self.store.append(entries)
-        return [leaf_hash(entry) for entry in entries]
+        bundle = b"".join([part.bundle() for part in group.parts])
+        self.store.append_bundle(bundle, group.count)
+        return b"".join([part.leaf_hashes() for part in group.parts])
 
     def _replayed(self, batch: SignedBatch) -> BatchResult:
         index = self._batches.first_index(batch.member, batch.sequence)
         envelope = Envelope.from_entry(self.store.entry(index))
-        entries = self.store.entries(index, index + 1 + envelope.count)
+        records = self.store.entries(index + 1, index + 1 + envelope.count)
         result = self._issuer.issue(
-            entries,
+            envelope,
+            tree_root([clear_verdict(record) for record in records]),
+            [Verdict(record[VERDICT_OFFSET]) for record in records],
             index,
             self.store.commit_end(index),
             self._batches.promise_seconds(index),

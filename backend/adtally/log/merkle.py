@@ -7,7 +7,7 @@ every past size cost a logarithm. A tree of n leaves takes about 64 n bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from adtally.errors import InvalidInput
 from adtally.rfc9162 import EMPTY_ROOT, HASH_SIZE, node_hash
@@ -21,10 +21,14 @@ class MerkleTree:
     """An append-only tree that answers for its present and every past size.
 
     ``_levels[h]`` holds the hashes of all perfect subtrees of height h, left to right.
+
+    Args:
+        parents: node hashes of pairs of hashes that stand back to back, as ``plain_parents``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parents: Callable[[bytes], bytes] | None = None) -> None:
         self._levels: list[bytearray] = [bytearray()]
+        self._parents = parents or plain_parents
 
     @property
     def size(self) -> int:
@@ -53,8 +57,10 @@ class MerkleTree:
         while len(self._levels[height]) >= _PAIR:
             if height + 1 == len(self._levels):
                 self._levels.append(bytearray())
-            self._levels[height + 1] += _parents(
-                self._levels[height], len(self._levels[height + 1]) // HASH_SIZE
+            children = self._levels[height]
+            done = 2 * len(self._levels[height + 1])
+            self._levels[height + 1] += self._parents(
+                bytes(children[done : len(children) // _PAIR * _PAIR])
             )
             height += 1
 
@@ -149,15 +155,13 @@ class MerkleTree:
         return size
 
 
-def _parents(children: bytearray, done: int) -> bytes:
-    """Hashes of the complete pairs of ``children`` after the first ``done`` pairs."""
+def plain_parents(children: bytes) -> bytes:
+    """Node hashes of pairs of hashes that stand back to back, in the same form."""
     hashes = []
-    view = memoryview(children)
-    for at in range(done * _PAIR, len(children) // _PAIR * _PAIR, _PAIR):
+    for at in range(0, len(children), _PAIR):
         node = _NODE.copy()
-        node.update(view[at : at + _PAIR])
+        node.update(children[at : at + _PAIR])
         hashes.append(node.digest())
-    view.release()
     return b"".join(hashes)
 
 

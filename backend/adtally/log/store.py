@@ -130,6 +130,10 @@ class LogStore:
             StorageFailed: the disk refused. Whether the entries are there is known only after
                 reopening; the store takes nothing more until then.
         """
+        return self.append_bundle(encode_bundle(entries), len(entries))
+
+    def append_bundle(self, payload: bytes, count: int) -> int:
+        """As ``append``, for ``count`` entries that are encoded already."""
         if self._failure is not None:
             raise StorageFailed(
                 "the log takes no entries after a write error",
@@ -137,7 +141,6 @@ class LogStore:
                 found=self._failure,
                 action="mend the disk and restart: recovery decides what was written",
             )
-        payload = encode_bundle(entries)
         if not 0 < len(payload) <= MAX_PAYLOAD:
             raise InvalidInput(
                 "an append holds a bounded number of entries",
@@ -146,7 +149,7 @@ class LogStore:
                 found=f"{len(payload)} bytes",
             )
         where = self._position
-        frame = encode_frame(where.epoch, where.sequence, where.index, len(entries), payload)
+        frame = encode_frame(where.epoch, where.sequence, where.index, count, payload)
         self._failure = "an append was interrupted"
         try:
             self._make_room(len(frame))
@@ -157,7 +160,7 @@ class LogStore:
             raise _failed(self._directory, error) from error
         self._failure = None
         header = FrameHeader(
-            where.epoch, where.sequence, where.index, len(entries), len(payload), payload_crc=0
+            where.epoch, where.sequence, where.index, count, len(payload), payload_crc=0
         )
         self._enter(self._offset, header)
         self._offset += len(frame)

@@ -15,9 +15,9 @@ from adtally.events.correction import Correction
 from adtally.events.record import AdEvent, clear_verdict
 from adtally.events.verdict import Verdict
 from adtally.rfc9162 import leaf_hash
-from adtally.settlement.accrual import Accruals
+from adtally.settlement.engine import Engine
 from adtally.types import Hash
-from adtally.verification.event_index import EventIndex, EventKey, body_digest, event_key
+from adtally.verification.event_index import EventKey, event_key
 from adtally.verification.fact_state import CampaignFacts, FactState, OrderFacts
 
 NEVER_MADE_GOOD = frozenset({Verdict.DUPLICATE, Verdict.CONFLICT})
@@ -41,10 +41,10 @@ class Leaves(Protocol):
 class Corrections:
     """Checks corrections and books them; keeps which records were corrected, and by what."""
 
-    def __init__(self, facts: FactState, index: EventIndex, accruals: Accruals) -> None:
+    def __init__(self, facts: FactState, engine: Engine) -> None:
         self._facts = facts
-        self._index = index
-        self._accruals = accruals
+        self._engine = engine
+        self._accruals = engine.accruals
         self._of_record: dict[int, list[int]] = {}
         self._of_campaign: dict[int, list[int]] = {}
         self._made_good: set[EventKey] = set()
@@ -132,7 +132,7 @@ class Corrections:
                 "correct the record that has taken the id",
             )
         is_first = not self.of_record(correction.index)
-        is_taken = self._index.knows(event) or event_key(event) in self._made_good
+        is_taken = self._engine.knows(event) or event_key(event) in self._made_good
         if is_first and event.verdict in _ID_NOT_TAKEN and is_taken:
             raise _refused(
                 "the same event was logged again",
@@ -155,7 +155,7 @@ class Corrections:
         if event.verdict not in _ID_NOT_TAKEN:
             return
         self._made_good.add(event_key(event))
-        self._index.take(event, body_digest(clear_verdict(correction.record)))
+        self._engine.take(event, clear_verdict(correction.record))
 
 
 def _require_logged(correction: Correction, at: int, leaves: Leaves | None) -> None:

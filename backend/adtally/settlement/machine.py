@@ -6,7 +6,7 @@ attestors and auditors run it to check; all of them see the same state at the sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adtally.errors import AdtallyError, Conflict, NotAllowed, VerificationFailed
@@ -23,16 +23,14 @@ from adtally.events.record import (
     RECORD_KIND,
     VERDICT_OFFSET,
     AdEvent,
-    clear_verdict,
+    set_verdict,
 )
 from adtally.events.verdict import Verdict
-from adtally.settlement.accrual import Accruals
 from adtally.settlement.corrections import Corrections, Leaves
+from adtally.settlement.engine import AccrualBooks, Engine, PlainEngine
 from adtally.settlement.statement import build_statement
 from adtally.types import Hash, Line, LogIdentity, Statement
-from adtally.verification.event_index import EventIndex
 from adtally.verification.fact_state import FactState, MemberFacts
-from adtally.verification.judge import Judge
 from adtally.verification.rule_set import RuleSet
 
 FactsEntry = ChainFacts | Declaration | RulesFacts | TimeFacts | Correction
@@ -57,6 +55,7 @@ class LogMachine:
             protected by CRC and by the checkpoints given out; ``require_signatures`` ends it.
         leaves: leaf hashes of the same log, never behind by more than what can't be corrected
             yet; without them every correction is refused.
+        engine: makes what judges and books; by default the plain reference.
     """
 
     def __init__(
@@ -66,6 +65,7 @@ class LogMachine:
         *,
         verify_signatures: bool = True,
         leaves: Leaves | None = None,
+        engine: Callable[[FactState], Engine] = PlainEngine,
     ) -> None:
         self.identity = identity
         self.leaves = leaves
@@ -73,15 +73,18 @@ class LogMachine:
         self.last_received_at_ms = 0
         self.rules: RuleSet | None = None
         self.facts = FactState()
-        self.accruals = Accruals()
         self._domain = log_domain(identity)
         self._escrow_domain = escrow_domain
-        self._index = EventIndex()
-        self._judge = Judge(self.facts, self._index, self.accruals)
-        self.corrections = Corrections(self.facts, self._index, self.accruals)
+        self._engine = engine(self.facts)
+        self.corrections = Corrections(self.facts, self._engine)
         self._next_sequence: dict[int, int] = {}
         self._verify_signatures = verify_signatures
         self._open: _OpenBatch | None = None
+
+    @property
+    def accruals(self) -> AccrualBooks:
+        """What campaigns owe over everything applied so far."""
+        return self._engine.accruals
 
     def require_signatures(self) -> None:
         """From now on verify every batch's signature."""
@@ -111,6 +114,25 @@ class LogMachine:
             error.message = f"entry {self.size}: {error.message}"
             raise
 
+    def apply_batch(self, envelope: bytes, records: Sequence[bytes]) -> None:
+        """Take in an envelope and all of its records at once; raises as ``apply``."""
+        self.apply(envelope)
+        try:
+            if self._open is None or self._open.envelope.count != len(records):
+                raise VerificationFailed(
+                    "not a whole batch",
+                    field="count",
+                    expected="as many records as the envelope says",
+                    found=f"{len(records)} records",
+                )
+            envelope_read, self._open = self._open.envelope, None
+            self.size += len(records) - 1
+            self._close(envelope_read, records)
+            self.size += 1
+        except AdtallyError as error:
+            error.message = f"entry {self.size}: {error.message}"
+            raise
+
     def _opened(self, envelope: Envelope) -> _OpenBatch:
         check_batch_header(envelope.member, envelope.sequence, envelope.count)
         self._check_time(envelope.received_at_ms)
@@ -125,22 +147,20 @@ class LogMachine:
         self._open.records.append(record)
         if len(self._open.records) == self._open.envelope.count:
             batch, self._open = self._open, None
-            self._close(batch)
+            self._close(batch.envelope, batch.records)
 
-    def _close(self, batch: _OpenBatch) -> None:
-        envelope = batch.envelope
-        unset = tuple(clear_verdict(record) for record in batch.records)
+    def _close(self, envelope: Envelope, records: Sequence[bytes]) -> None:
         signed = SignedBatch(
             self.identity.chain_id,
             envelope.member,
             envelope.sequence,
             envelope.signer,
             envelope.signature,
-            unset,
+            self._engine.unset(records),
         )
         verdicts = self._take(signed, envelope.received_at_ms)
         first = self.size - envelope.count + 1
-        for offset, (verdict, record) in enumerate(zip(verdicts, batch.records, strict=True)):
+        for offset, (verdict, record) in enumerate(zip(verdicts, records, strict=True)):
             if record[VERDICT_OFFSET] != verdict:
                 raise VerificationFailed(
                     f"the verdict of the record at index {first + offset} is wrong",
@@ -165,7 +185,7 @@ class LogMachine:
 
     # Intake ------------------------------------------------------------------------------------
 
-    def judge_batch(self, batch: SignedBatch, received_at_ms: int) -> list[Verdict]:
+    def judge_batch(self, batch: SignedBatch, received_at_ms: int) -> Sequence[Verdict]:
         """Verdicts for a new batch, which from now on counts as logged.
 
         Raises:
@@ -223,7 +243,7 @@ class LogMachine:
             batch.verify_signature(self._domain)
         return member
 
-    def _take(self, batch: SignedBatch, received_at_ms: int) -> list[Verdict]:
+    def _take(self, batch: SignedBatch, received_at_ms: int) -> Sequence[Verdict]:
         rules = self._rules_in_force()
         sender = self.check_sender(batch, received_at_ms)
         expected = self.next_sequence(batch.member)
@@ -235,13 +255,10 @@ class LogMachine:
                 found=str(batch.sequence),
                 action="send batches of one member one after the other, without gaps",
             )
-        events = [_unjudged(record) for record in batch.records]
+        records = self._engine.parse(batch.records)
         self._next_sequence[batch.member] = expected + 1
         self.last_received_at_ms = received_at_ms
-        return [
-            self._judge.judge(event, record, sender, received_at_ms, rules)
-            for event, record in zip(events, batch.records, strict=True)
-        ]
+        return self._engine.judge(records, sender, received_at_ms, rules)
 
     # Facts -------------------------------------------------------------------------------------
 
@@ -334,18 +351,6 @@ class LogMachine:
         return facts is not None and self.last_received_at_ms >= facts.final_from_seconds * 1000
 
 
-def _unjudged(record: bytes) -> AdEvent:
-    event = AdEvent.from_record(record)
-    if event.verdict is not Verdict.UNSET:
-        raise VerificationFailed(
-            "the verdict byte is the operator's",
-            field="verdict",
-            expected="zero under the sender's signature",
-            found=event.verdict.label,
-        )
-    return event
-
-
 def parse_facts(entry: bytes) -> FactsEntry:
     """Parse a facts entry of any kind, or a correction.
 
@@ -373,11 +378,9 @@ def parse_facts(entry: bytes) -> FactsEntry:
             )
 
 
-def batch_entries(
-    batch: SignedBatch, received_at_ms: int, verdicts: Sequence[Verdict]
-) -> list[bytes]:
-    """The log entries of a judged batch: its envelope, then its records with their verdicts."""
-    envelope = Envelope(
+def batch_envelope(batch: SignedBatch, received_at_ms: int) -> Envelope:
+    """The envelope that a batch gets in the log."""
+    return Envelope(
         batch.member,
         batch.sequence,
         len(batch.records),
@@ -385,9 +388,14 @@ def batch_entries(
         batch.signer,
         batch.signature,
     )
-    entries = [envelope.to_entry()]
-    entries += [
-        record[:VERDICT_OFFSET] + bytes((verdict,)) + record[VERDICT_OFFSET + 1 :]
-        for record, verdict in zip(batch.records, verdicts, strict=True)
+
+
+def batch_entries(
+    batch: SignedBatch, received_at_ms: int, verdicts: Sequence[Verdict]
+) -> list[bytes]:
+    """The log entries of a judged batch: its envelope, then its records with their verdicts."""
+    records = zip(batch.records, verdicts, strict=True)
+    return [
+        batch_envelope(batch, received_at_ms).to_entry(),
+        *(set_verdict(record, verdict) for record, verdict in records),
     ]
-    return entries

@@ -1,8 +1,7 @@
 """What earlier entries leave behind for later verdicts: ids seen, and parents that count.
 
 Both tables are cut into hours of occurred-at, so that what the age rules make unreachable is
-dropped whole. Dropping can't be observed: two floors, which never fall, not even when the rules
-are relaxed, say below which time nothing is looked up any more.
+dropped whole. Dropping can't be observed: below the floors of ``age_floors`` nothing is looked up.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from adtally.events.record import AdEvent, EventType
+from adtally.verification.age_floors import AgeFloors
 from adtally.verification.rule_set import RuleSet
 
 HOUR_MS = 3_600_000
@@ -50,11 +50,7 @@ class EventIndex:
         self._seen: dict[int, dict[EventKey, bytes]] = {}
         self._parents: dict[int, dict[EventKey, Parent]] = {}
         self._pruned_to = (-1, -1)
-        self._advanced_to: tuple[int, RuleSet] | None = None
-        self.oldest_event_ms = 0
-        """Events that occurred before this are too old: their ids may be forgotten."""
-        self.oldest_parent_ms = 0
-        """Parents that occurred before this are unknown: they may be forgotten."""
+        self.floors = AgeFloors()
 
     def first_body(self, event: AdEvent) -> bytes | None:
         """Digest of the first record with the event's id, None if there is none in the window."""
@@ -68,17 +64,20 @@ class EventIndex:
 
     def knows(self, event: AdEvent) -> bool:
         """Whether the event's id is taken, as far as ids are remembered."""
-        return event.occurred_at_ms >= self.oldest_event_ms and self.first_body(event) is not None
+        return (
+            event.occurred_at_ms >= self.floors.oldest_event_ms
+            and self.first_body(event) is not None
+        )
 
-    def take(self, event: AdEvent, digest: bytes) -> None:
+    def take(self, event: AdEvent, unset_record: bytes) -> None:
         """Take the id of an event that a correction has made good, unless it is forgotten."""
-        if event.occurred_at_ms >= self.oldest_event_ms:
-            self.remember(event, digest)
+        if event.occurred_at_ms >= self.floors.oldest_event_ms:
+            self.remember(event, body_digest(unset_record))
 
     def parent(self, publisher: int, kind: EventType, event_id: bytes) -> Parent | None:
         """The accepted impression or click (``kind`` says which) with this id."""
         occurred_at_ms = event_id_time_ms(event_id)
-        if occurred_at_ms < self.oldest_parent_ms:
+        if occurred_at_ms < self.floors.oldest_parent_ms:
             return None
         hour = occurred_at_ms // HOUR_MS
         return self._parents.get(hour, {}).get((publisher, kind, event_id))
@@ -92,16 +91,8 @@ class EventIndex:
 
     def advance(self, now_ms: int, rules: RuleSet) -> None:
         """Raise the floors to what the rules allow at ``now_ms``, and drop what lies below."""
-        if self._advanced_to == (now_ms, rules):
-            return
-        self._advanced_to = (now_ms, rules)
-        longest = max(rules.viewable_window_ms, rules.click_window_ms, rules.conversion_window_ms)
-        oldest_event_ms = now_ms - rules.max_event_age_ms
-        self.oldest_event_ms = max(self.oldest_event_ms, oldest_event_ms)
-        self.oldest_parent_ms = max(
-            self.oldest_parent_ms, oldest_event_ms - longest - rules.max_clock_skew_ms
-        )
-        hours = (self.oldest_event_ms // HOUR_MS, self.oldest_parent_ms // HOUR_MS)
+        self.floors.advance(now_ms, rules)
+        hours = (self.floors.oldest_event_ms // HOUR_MS, self.floors.oldest_parent_ms // HOUR_MS)
         if hours != self._pruned_to:
             self._pruned_to = hours
             _drop_before(self._seen, hours[0])

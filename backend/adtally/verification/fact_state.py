@@ -92,6 +92,8 @@ class FactState:
         self.campaigns: dict[int, CampaignFacts] = {}
         self.placements: dict[tuple[int, int], str] = {}
         self.last_block: int | None = None
+        self.version = 0
+        """Rises with every change."""
         self._open_part: ChainFacts | None = None
         self._declared_at: dict[tuple[int, int, int, int, int], int] = {}
 
@@ -104,6 +106,7 @@ class FactState:
         """
         self._check_range(facts)
         changes = [decode_log(log) for log in self._checked_logs(facts)]
+        self.version += 1
         try:
             for change in changes:
                 self._apply_change(change)
@@ -228,6 +231,7 @@ class FactState:
         """Take in a declaration; raises what ``check_declaration`` raises."""
         self.check_declaration(declaration, domain)
         self._declared_at[_declaration_key(declaration)] = declaration.declared_at_ms
+        self.version += 1
         item = declaration.item
         match declaration.kind:
             case DeclarationKind.PLACEMENT:

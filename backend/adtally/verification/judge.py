@@ -97,7 +97,7 @@ class Judge:
         return Verdict.SENDER_NOT_ALLOWED
 
     def _age(self, event: AdEvent, received_at_ms: int, rules: RuleSet) -> Verdict | None:
-        if event.occurred_at_ms < self.index.oldest_event_ms:
+        if event.occurred_at_ms < self.index.floors.oldest_event_ms:
             return Verdict.TOO_OLD
         if event.occurred_at_ms > received_at_ms + rules.max_clock_skew_ms:
             return Verdict.IN_THE_FUTURE

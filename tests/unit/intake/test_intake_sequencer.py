@@ -27,6 +27,7 @@ from adtally.events.verdict import Verdict
 from adtally.intake.clock import VirtualClock
 from adtally.intake.corrections import Entered, enter_correction
 from adtally.intake.sequencer import Sequencer
+from adtally.kernel.engine import KernelEngine
 from adtally.log.proof import verify_inclusion
 from adtally.log.store import LogStore
 from adtally.rfc9162 import leaf_hash
@@ -47,7 +48,7 @@ from support.world import (
 
 def opened(directory: Path) -> Sequencer:
     clock = VirtualClock(directory / "clock", NOON_MS)
-    machine = LogMachine(IDENTITY, ESCROW_DOMAIN, verify_signatures=True)
+    machine = LogMachine(IDENTITY, ESCROW_DOMAIN, verify_signatures=True, engine=KernelEngine)
     store = LogStore.open(directory / "log", segment_bytes=1 << 20)
     sequencer = Sequencer(store, machine, clock, RECEIPT_KEY)
     sequencer.recover()
@@ -147,10 +148,10 @@ async def test_submit__disk_refuses__nobody_gets_a_receipt_and_all_stops(
 ) -> None:
     world = World()
 
-    def refuse(_: object) -> int:
+    def refuse(*_: object) -> int:
         raise StorageFailed("no space left on device")
 
-    monkeypatch.setattr(sequencer.store, "append", refuse)
+    monkeypatch.setattr(sequencer.store, "append_bundle", refuse)
     batches = [world.batch([world.event()]) for _ in range(3)]
     results = await asyncio.gather(
         *(sequencer.submit(batch) for batch in batches), return_exceptions=True

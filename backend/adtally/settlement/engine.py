@@ -1,0 +1,122 @@
+"""What the machine judges and books by: the plain reference, and what a faster one must do too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from adtally.errors import VerificationFailed
+from adtally.events.record import AdEvent, clear_verdict
+from adtally.events.verdict import Verdict
+from adtally.settlement.accrual import Accruals
+from adtally.types import Counts, Line
+from adtally.verification.event_index import EventIndex
+from adtally.verification.fact_state import CampaignFacts, FactState, MemberFacts, OrderFacts
+from adtally.verification.judge import Judge
+from adtally.verification.rule_set import RuleSet
+
+
+class AccrualBooks(Protocol):
+    """What campaigns owe so far; ``accrual.Accruals`` documents it."""
+
+    def refusal(
+        self, campaign: CampaignFacts, order: OrderFacts, event: AdEvent
+    ) -> Verdict | None: ...
+
+    def charge(self, campaign: CampaignFacts, order: OrderFacts, event: AdEvent) -> None: ...
+
+    def after_taking_back(
+        self, campaign: CampaignFacts, order: OrderFacts, event: AdEvent
+    ) -> tuple[int, int]: ...
+
+    def take_back(self, campaign: CampaignFacts, order: OrderFacts, event: AdEvent) -> None: ...
+
+    def count_correction(self, campaign: int) -> None: ...
+
+    def corrections(self, campaign: int) -> int: ...
+
+    def lines_total_base_units(self, campaign: int) -> int: ...
+
+    def lines(self, campaign: int) -> list[Line]: ...
+
+    def counts(self, campaign: int) -> Counts: ...
+
+
+class Engine(Protocol):
+    """Gives verdicts in log order and keeps what later ones need."""
+
+    @property
+    def accruals(self) -> AccrualBooks:
+        """What has been earned."""
+
+    def parse(self, records: Sequence[bytes]) -> Any:
+        """Records of one batch in the form that ``judge`` takes.
+
+        Raises:
+            InvalidInput: a record can't stand in the log.
+            VerificationFailed: a record has a verdict.
+        """
+
+    def unset(self, records: Sequence[bytes]) -> Sequence[bytes]:
+        """Logged records as they were signed: without their verdicts."""
+
+    def judge(
+        self, records: Any, sender: MemberFacts, received_at_ms: int, rules: RuleSet
+    ) -> Sequence[Verdict]:
+        """Verdicts on parsed records; books them and takes their ids.
+
+        Args:
+            sender: the member that signed the batch.
+            received_at_ms: of the batch's envelope.
+        """
+
+    def knows(self, event: AdEvent) -> bool:
+        """Whether the event's id is taken, as far as ids are remembered."""
+
+    def take(self, event: AdEvent, unset_record: bytes) -> None:
+        """Take the id of an event that a correction has made good, unless it is forgotten."""
+
+
+class PlainEngine:
+    """The reference: one event after the other, in plain Python."""
+
+    def __init__(self, facts: FactState) -> None:
+        self._index = EventIndex()
+        self.accruals = Accruals()
+        self._judge = Judge(facts, self._index, self.accruals)
+        self.knows = self._index.knows
+        self.take = self._index.take
+
+    def parse(self, records: Sequence[bytes]) -> list[tuple[AdEvent, bytes]]:
+        """As ``Engine.parse``: each event with its canonical bytes."""
+        return [(unjudged(record), record) for record in records]
+
+    def unset(self, records: Sequence[bytes]) -> Sequence[bytes]:
+        """As ``Engine.unset``."""
+        return tuple(clear_verdict(record) for record in records)
+
+    def judge(
+        self,
+        records: Sequence[tuple[AdEvent, bytes]],
+        sender: MemberFacts,
+        received_at_ms: int,
+        rules: RuleSet,
+    ) -> list[Verdict]:
+        """As ``Engine.judge``."""
+        return [
+            self._judge.judge(event, record, sender, received_at_ms, rules)
+            for event, record in records
+        ]
+
+
+def unjudged(record: bytes) -> AdEvent:
+    """Parse a record as its sender signed it; raises as ``Engine.parse``."""
+    event = AdEvent.from_record(record)
+    if event.verdict is not Verdict.UNSET:
+        raise VerificationFailed(
+            "the verdict byte is the operator's",
+            field="verdict",
+            expected="zero under the sender's signature",
+            found=event.verdict.label,
+        )
+    return event

@@ -1,0 +1,65 @@
+"""The vector SHA-256 against the standard library's, and the records' array against plain bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adtally import rfc9162
+from adtally.events.record import RECORD_SIZE, set_verdict
+from adtally.kernel import sha256
+from adtally.kernel.records import RecordArray
+from adtally.log.bundle import encode_bundle
+from adtally.log.merkle import MerkleTree, plain_parents
+
+counts = st.one_of(st.integers(0, 3 * sha256.LANES + 1), st.sampled_from([255, 256, 257]))
+
+
+def random_rows(seed: int, count: int, size: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, size), dtype=np.uint8)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32), count=counts, words=st.integers(14, 29))
+def test_leaf_hashes__any_rows__equal_hashlib(seed: int, count: int, words: int) -> None:
+    rows = random_rows(seed, count, 4 * words)
+    expected = rfc9162.leaf_hashes(row.tobytes() for row in rows)
+    assert sha256.leaf_hashes(rows).tobytes() == expected
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32), count=counts)
+def test_trees__any_number_of_records__equal_the_reference(seed: int, count: int) -> None:
+    records = RecordArray(random_rows(seed, count, RECORD_SIZE))
+    assert records.tree_root == rfc9162.tree_root(tuple(records))
+    leaves = records.leaf_hashes.tobytes()
+    plain, fast = MerkleTree(plain_parents), MerkleTree(sha256.packed_parents)
+    cut = 32 * (seed % (count + 1))
+    for tree in (plain, fast):
+        tree.append_packed(leaves[:cut])
+        tree.append_packed(leaves[cut:])
+    assert plain.root() == fast.root() == records.tree_root
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 40))
+def test_record_array__any_records__is_a_sequence_of_them(seed: int, count: int) -> None:
+    records = RecordArray(random_rows(seed, count, RECORD_SIZE))
+    plain = [records[at] for at in range(count)]
+    assert list(records) == plain
+    assert records == plain
+    assert records[1:] == plain[1:]
+    assert records.bundle() == encode_bundle(plain)
+    codes = random_rows(seed, 1, count).tobytes()
+    assert list(records.with_verdicts(codes)) == [
+        record[:3] + bytes((code,)) + record[4:] for record, code in zip(plain, codes, strict=True)
+    ]
+    assert set_verdict(plain[0], 7) == records.with_verdicts(bytes([7] * count))[0]  # type: ignore[arg-type]
+
+
+def test_leaf_hashes__rows_that_do_not_fit_two_blocks__are_refused() -> None:
+    for size in (52, 113, 120):
+        with pytest.raises(ValueError, match="words of 4 bytes"):
+            sha256.leaf_hashes(random_rows(1, 2, size))
