@@ -127,7 +127,6 @@ contract CampaignEscrow is CampaignOrders, CampaignPayouts {
         view
         returns (StatementView memory result)
     {
-        if (sequence == 0) return result;
         StoredStatement memory place = stored.statements[sequence & 1];
         return StatementView({
             sequence: sequence,

@@ -102,6 +102,43 @@ contract Rfc9162FuzzTest is Test {
         );
     }
 
+    /// @dev Any other length answers false and never reverts; nor does a place outside the tree.
+    function test_Proofs_OfEveryOtherLength() public view {
+        for (uint64 size = 2; size <= 20; ++size) {
+            bytes32 root = LogTree.root(leaves, size);
+            for (uint64 other = 1; other < size; ++other) {
+                bytes32[] memory proof = LogTree.consistencyProof(leaves, other, size);
+                bytes32 first = LogTree.root(leaves, other);
+                for (uint256 i = 0; i < proof.length + 2; ++i) {
+                    bool isIt = harness.isConsistent(other, size, first, root, _cut(proof, i));
+                    assertTrue(isIt == (i == proof.length), "consistency");
+                }
+                assertTrue(!harness.isConsistent(size, other, root, first, proof), "backwards");
+                proof = LogTree.inclusionProof(leaves, other, size);
+                for (uint256 i = 0; i < proof.length + 2; ++i) {
+                    bool isIt = harness.isIncluded(other, size, leaves[other], root, _cut(proof, i));
+                    assertTrue(isIt == (i == proof.length), "inclusion");
+                }
+                for (uint64 index = size; index < 4 * size; ++index) {
+                    assertTrue(
+                        !harness.isIncluded(index, size, leaves[other], root, proof), "outside"
+                    );
+                }
+            }
+        }
+    }
+
+    function _cut(bytes32[] memory proof, uint256 length)
+        internal
+        pure
+        returns (bytes32[] memory cut)
+    {
+        cut = new bytes32[](length);
+        for (uint256 i = 0; i < length && i < proof.length; ++i) {
+            cut[i] = proof[i];
+        }
+    }
+
     /// @dev Garbage of any shape answers false and never reverts.
     function testFuzz_Garbage_IsFalse(
         uint64 first,

@@ -154,6 +154,26 @@ contract BreachTest is BondWorld {
         assertEq(bond.bond(), BOND - PENALTY, "punished");
     }
 
+    /// @dev All that was sent and one byte more, or less, is another entry.
+    function test_OtherRecord_LongerOrShorter() public {
+        Receipt memory receipt = _receipt();
+        bytes memory logged = _logged(0);
+        _replace(FIRST + 1, bytes.concat(logged, bytes1(0)));
+        bytes memory shorter = _logged(1);
+        assembly {
+            mstore(shorter, sub(mload(shorter), 1))
+        }
+        _replace(FIRST + 2, shorter);
+        _anchor(RECEIPT_SIZE);
+        for (uint32 i = 0; i < 2; ++i) {
+            receipt.anchorDeadline += i;
+            bond.proveOtherRecord(
+                receipt, _signed(receipt), _head(), _found(FIRST + 1 + i), _sent(i), _recordProof(i)
+            );
+        }
+        assertEq(bond.bond(), BOND - 2 * PENALTY, "punished");
+    }
+
     function test_OtherRecord_NoRecordAtAll() public {
         Receipt memory receipt = _receipt();
         _replace(FIRST + 1, Entries.envelope(PUB_A, 1, 1));
@@ -321,6 +341,28 @@ contract BreachTest is BondWorld {
         bond.proveLate(receipt, signature);
         vm.expectRevert(abi.encodeWithSelector(ECDSA.ECDSAInvalidSignatureLength.selector, 64));
         bond.proveLate(receipt, new bytes(64));
+    }
+
+    function test_RevertWhen_AnyProofLacksTheOperatorsSignature() public {
+        Receipt memory lie = _receipt();
+        lie.rootHash = keccak256("fork");
+        lie.sequence += 1;
+        _replace(FIRST + 1, Entries.envelope(PUB_A, 1, 1));
+        _anchor(RECEIPT_SIZE);
+        bytes memory signature = _signedBy(0xBAD, lie);
+        bytes memory reason =
+            abi.encodeWithSelector(IOperatorBond.SignerNotOperator.selector, vm.addr(0xBAD), 0);
+        Checkpoint memory head = _head();
+        ProvenEntry memory envelope = _found(FIRST);
+        ProvenEntry memory record = _found(FIRST + 1);
+        vm.expectRevert(reason);
+        bond.proveOtherRoot(lie, signature, head, head.rootHash, noProof);
+        vm.expectRevert(reason);
+        bond.proveOtherEnvelope(lie, signature, head, envelope);
+        bytes memory sent = _sent(0);
+        bytes32[] memory proof = _recordProof(0);
+        vm.expectRevert(reason);
+        bond.proveOtherRecord(lie, signature, head, record, sent, proof);
     }
 
     /// @dev Changing the key, however often, ends no promise made with it.

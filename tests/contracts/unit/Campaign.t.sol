@@ -57,6 +57,8 @@ contract CampaignTest is World {
         terms = _terms();
         terms.flightStart = terms.flightEnd;
         _termsFail(terms, "flight is empty");
+        terms.flightStart = terms.flightEnd + 1;
+        _termsFail(terms, "flight is empty");
         terms = _terms();
         terms.flightStart = START - 2;
         terms.flightEnd = START;
@@ -125,8 +127,13 @@ contract CampaignTest is World {
         terms.lateWindow = terms.correctionWindow = terms.grace = terms.notice = 365 days;
         terms.disputeWindow = 364 days / 3;
         terms.holdbackBasisPoints = 5000;
+        terms.cuts = new Cut[](4);
+        for (uint256 i = 0; i < 4; ++i) {
+            terms.cuts[i] = Cut(AGENCY, 2500);
+        }
         uint32 id = _open(terms);
         assertEq(escrow.refundable(id), 0, "nothing to refund");
+        assertEq(keccak256(abi.encode(escrow.terms(id))), keccak256(abi.encode(terms)), "stored");
     }
 
     function test_EndCampaign_AfterNotice() public {
@@ -141,6 +148,14 @@ contract CampaignTest is World {
         vm.expectRevert(
             abi.encodeWithSelector(
                 ICampaignEscrow.EndsAlready.selector, START + NOTICE, START + NOTICE + 1
+            )
+        );
+        escrow.endCampaign(id);
+        vm.warp(START);
+        vm.prank(accountOf(ADVERTISER));
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ICampaignEscrow.EndsAlready.selector, START + NOTICE, START + NOTICE
             )
         );
         escrow.endCampaign(id);
@@ -210,11 +225,15 @@ contract CampaignTest is World {
             abi.encodeWithSelector(ICampaignEscrow.CapTooLarge.selector, most + 1, most)
         );
         escrow.offerOrder(id, PUB_A, _rates(), most + 1);
+        escrow.offerOrder(id, PUB_A, _rates(), most);
+        assertEq(escrow.order(id, PUB_A).cap, most, "the largest cap");
         vm.expectRevert(abi.encodeWithSelector(ICampaignEscrow.CampaignUnknown.selector, 9));
         escrow.offerOrder(9, PUB_A, _rates(), CAP);
-        vm.warp(FLIGHT_END);
-        vm.expectRevert(abi.encodeWithSelector(ICampaignEscrow.CampaignClosed.selector, id));
-        escrow.offerOrder(id, PUB_A, _rates(), CAP);
+        for (uint256 late = 0; late < 2; ++late) {
+            vm.warp(FLIGHT_END + late);
+            vm.expectRevert(abi.encodeWithSelector(ICampaignEscrow.CampaignClosed.selector, id));
+            escrow.offerOrder(id, PUB_A, _rates(), CAP);
+        }
         vm.stopPrank();
     }
 

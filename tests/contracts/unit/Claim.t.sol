@@ -228,8 +228,12 @@ contract ClaimTest is World {
         ClaimLine[] memory lines = new ClaimLine[](2);
         lines[0] = _line(id, PUB_A, a, b);
         lines[1] = _line(id, PUB_B, a, b);
+        vm.recordLogs();
         assertEq(_claimMany(id, lines), _amount(a) + _amount(b), "total");
+        assertEq(vm.getRecordedLogs().length, 4, "two claims and two transfers");
         assertEq(dollar.balanceOf(payoutOf(PUB_B)), _amount(b), "B");
+        assertEq(_claimMany(id, lines), 0, "nothing is left");
+        assertEq(vm.getRecordedLogs().length, 0, "and nothing skipped");
     }
 
     function test_ClaimMany_SkipsWhatFails() public {
@@ -349,7 +353,9 @@ contract ClaimTest is World {
         assertEq(escrow.cutPayable(id, 0), total * 1000 / 10_000, "agency due");
         assertEq(escrow.payCut(id, 0), total * 1000 / 10_000, "agency");
         assertEq(escrow.payCut(id, 1), total * 333 / 10_000, "platform");
+        vm.recordLogs();
         assertEq(escrow.payCut(id, 0), 0, "once");
+        assertEq(vm.getRecordedLogs().length, 0, "in silence");
         assertEq(dollar.balanceOf(payoutOf(AGENCY)), total * 1000 / 10_000, "received");
 
         a = _counts(3001, 11);

@@ -72,6 +72,33 @@ contract CorrectionTest is World {
         assertEq(escrow.campaign(id).cutsPaid, total * 1000 / 10_000, "of all");
     }
 
+    /// @dev What a cut was paid on a higher total is kept; nothing more is due, and nothing reverts.
+    function test_PayCut_AfterAFall() public {
+        _activate(_statement(id, 1, a, b));
+        uint256 paid = escrow.payCut(id, 0);
+        Statement memory lower = _corrected(2, a, b, 1);
+        lower.linesTotal = lower.linesTotal * 95 / 100;
+        _activate(lower);
+        assertEq(escrow.cutPayable(id, 0), 0, "payable");
+        assertEq(escrow.payCut(id, 0), 0, "nothing");
+        assertEq(escrow.campaign(id).cutsPaid, paid, "kept");
+    }
+
+    /// @dev Lines that exceed their own total are not paid by a pending one that is higher.
+    function test_Claim_StaysWithinTheActiveTotal() public {
+        Statement memory wrong = _statement(id, 1, a, b);
+        wrong.linesTotal = uint128(_amount(a) * 9000 / 10_000) - 1;
+        _activate(wrong);
+        _settle(_statement(id, 2, a, b));
+        ClaimLine memory line = _line(id, PUB_A, a, b);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ICampaignEscrow.LinesExceedTotal.selector, wrong.linesTotal + 1, wrong.linesTotal
+            )
+        );
+        escrow.claim(id, line);
+    }
+
     function test_RevertWhen_FinalBeforeTheCorrectionWindowEnds() public {
         Statement memory last = _statement(id, 1, a, b);
         last.isFinal = true;

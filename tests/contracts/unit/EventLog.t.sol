@@ -98,6 +98,13 @@ contract EventLogTest is World {
             abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, 2, invented.rootHash)
         );
         eventLog.anchor(invented, next, noProof, quorum);
+        for (uint64 size = 0; size < 2; ++size) {
+            Checkpoint memory half = Checkpoint(size, bytes32(uint256(1 - size)));
+            vm.expectRevert(
+                abi.encodeWithSelector(IEventLog.PreviousNotHead.selector, size, half.rootHash)
+            );
+            eventLog.anchor(half, next, noProof, quorum);
+        }
         vm.expectRevert(abi.encodeWithSelector(IEventLog.TreeNotGrown.selector, 0, 0));
         eventLog.anchor(Checkpoint(0, 0), Checkpoint(0, 0), noProof, quorum);
     }
@@ -123,6 +130,24 @@ contract EventLogTest is World {
             abi.encodeWithSelector(IEventLog.TreeTooLarge.selector, size, type(uint48).max)
         );
         eventLog.anchor(Checkpoint(0, 0), next, noProof, quorum);
+    }
+
+    function test_Head_OfTheLargestTree() public {
+        uint64 size = type(uint48).max;
+        EventLog huge = _newLog(Checkpoint(size, keccak256("huge")));
+        assertEq(huge.headSize(), size, "size");
+        assertEq(huge.TAKEN_SIZE(), size, "taken");
+    }
+
+    /// @dev 184 bits stand for a root: no other one is taken for it.
+    function test_IsAnchored_NoOtherRoot() public {
+        _anchor(7);
+        for (uint256 i = 0; i < 256; ++i) {
+            Checkpoint memory other = Checkpoint(7, keccak256(abi.encode(i)));
+            assertTrue(!eventLog.isAnchored(other), "another root");
+            other.rootHash = _checkpoint(7).rootHash ^ bytes32(uint256(1) << i);
+            assertTrue(!eventLog.isAnchored(other), "one bit");
+        }
     }
 
     function test_Ring_KeepsTheLastAnchors() public {

@@ -185,12 +185,12 @@ contract EscrowEventsTest is BondWorld {
 
     function test_Events_OfASecondDepositAndSurplus() public {
         _begin();
-        dollar.mint(NEWCOMER, 3 * TOKEN);
+        dollar.mint(NEWCOMER, 31 * TOKEN);
         vm.startPrank(NEWCOMER);
-        dollar.approve(address(escrow), 2 * TOKEN);
+        dollar.approve(address(escrow), 30 * TOKEN);
         vm.expectEmit(address(escrow));
-        emit ICampaignEscrow.Funded(id, NEWCOMER, 2 * TOKEN, FUNDED + 2 * TOKEN);
-        escrow.fund(id, 2 * TOKEN);
+        emit ICampaignEscrow.Funded(id, NEWCOMER, 30 * TOKEN, FUNDED + 30 * TOKEN);
+        escrow.fund(id, 30 * TOKEN);
         dollar.transfer(address(escrow), TOKEN);
         vm.stopPrank();
         vm.expectEmit(address(escrow));

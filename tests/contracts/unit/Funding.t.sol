@@ -3,7 +3,12 @@ pragma solidity ^0.8.24;
 
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
 import {MockDollar} from "adtally/mocks/MockDollar.sol";
-import {FalseReturnToken, FeeToken, ReentrantToken} from "../support/HostileTokens.sol";
+import {
+    FalseReturnToken,
+    FeeToken,
+    RebasingToken,
+    ReentrantToken
+} from "../support/HostileTokens.sol";
 import {World} from "../support/World.sol";
 
 /// @notice Deposits, with and without permit, of honest and hostile tokens; surplus.
@@ -144,6 +149,13 @@ contract FundingTest is World {
         assertEq(escrow.recoverSurplus(address(dollar), address(0xBEEF)), 7, "amount");
         assertEq(dollar.balanceOf(address(0xBEEF)), 7, "received");
         assertEq(dollar.balanceOf(address(escrow)), 100, "escrow untouched");
+        RebasingToken shrinking = new RebasingToken();
+        dollar = shrinking;
+        _fund(_open(_terms()), 100);
+        shrinking.shrink(address(escrow), 1);
+        vm.expectRevert(ICampaignEscrow.AmountZero.selector);
+        escrow.recoverSurplus(address(shrinking), address(this));
+        dollar = MockDollar(escrow.terms(id).token);
         dollar.mint(address(escrow), 1);
         vm.prank(accountOf(ADVERTISER));
         vm.expectRevert();

@@ -52,6 +52,7 @@ contract MembershipTest is World {
         membership.register(NEW, 0, 0, KYC_EXPIRES, NEW, NEW);
         vm.expectRevert(abi.encodeWithSelector(IMembership.RolesInvalid.selector, 32));
         membership.register(NEW, 32, 0, KYC_EXPIRES, NEW, NEW);
+        membership.register(NEW, 31, 0, KYC_EXPIRES, NEW, NEW);
     }
 
     function test_RevertWhen_RegisterKycExpired() public {
@@ -170,6 +171,7 @@ contract MembershipTest is World {
         assertEq(membership.payoutOf(PUB_A), NEW, "due");
         assertEq(membership.member(PUB_A).payout, NEW, "shown");
         assertEq(membership.member(PUB_A).pendingPayout, address(0), "none pending");
+        assertEq(membership.member(PUB_A).pendingPayoutFrom, 0, "nor a time");
 
         // A further change starts from the one that is due.
         vm.prank(accountOf(PUB_A));

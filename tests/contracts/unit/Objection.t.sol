@@ -134,6 +134,7 @@ contract ObjectionTest is World {
         _objectReverts(0, _tooLate(0));
         _settle(_statement(id, 1, a, b));
         _objectReverts(2, _sequenceWrong(1, 2));
+        _objectReverts(0, _sequenceWrong(1, 0));
         vm.warp(START + DISPUTE);
         _objectReverts(1, _tooLate(START + DISPUTE));
         // After closing the advertiser could hold up lines for nothing.

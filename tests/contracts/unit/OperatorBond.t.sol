@@ -38,6 +38,16 @@ contract OperatorBondTest is BondWorld {
         assertEq(bond.bond(), 990, "bond");
     }
 
+    function test_Deposit_MayBeWide() public {
+        uint256 wide = 1e9 * 1e18;
+        _deposit(wide);
+        assertEq(bond.bond(), BOND + wide, "bond");
+        dollar.mint(address(this), type(uint128).max);
+        dollar.approve(address(bond), type(uint128).max);
+        vm.expectRevert();
+        bond.deposit(type(uint128).max);
+    }
+
     function test_RevertWhen_DepositBringsNothing() public {
         vm.expectRevert(IOperatorBond.AmountZero.selector);
         bond.deposit(0);
@@ -113,6 +123,8 @@ contract OperatorBondTest is BondWorld {
         assertEq(amount, 7, "replaced");
         assertEq(due, START + 46 days, "and the delay starts anew");
         bond.requestWithdrawal(0);
+        (amount, due) = bond.withdrawal();
+        assertEq(amount + due, 0, "cancelled");
         vm.warp(START + 100 days);
         vm.expectRevert(IOperatorBond.NothingRequested.selector);
         bond.withdraw();

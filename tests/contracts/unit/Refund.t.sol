@@ -40,7 +40,21 @@ contract RefundTest is World {
         assertEq(dollar.balanceOf(address(escrow)), 0, "empty to the unit");
         escrow.bookPayouts(id);
         assertEq(escrow.liabilities(address(dollar)), 0, "no liabilities");
+        vm.recordLogs();
         assertEq(_refund(), 0, "repeated");
+        assertEq(vm.getRecordedLogs().length, 0, "in silence");
+    }
+
+    function test_Refund_BooksPayouts() public {
+        _settle(_statement(id, 1, a, b));
+        vm.warp(OPENS);
+        uint256 left = escrow.campaign(id).reserved;
+        left -= escrow.claim(id, _line(id, PUB_A, a, b));
+        left -= escrow.payCut(id, 0);
+        _refund();
+        assertEq(escrow.liabilities(address(dollar)), left, "booked");
+        assertEq(dollar.balanceOf(address(escrow)), left, "to the unit");
+        assertEq(escrow.campaign(id).unbooked, 0, "nothing unbooked");
     }
 
     function test_Refund_OnceTheGraceIsOver() public {
