@@ -15,9 +15,10 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
+from scripts.figures import Part, commit, report_json, write_json
+
 from .campaign import GOAL_PERCENT, Summary, mutation_part, run_campaign
 from .coverage import measure_coverage
-from .figures import Part, commit, report_json, write_json
 from .forge import measure_depth, measure_gas
 from .static import measure_static
 from .symbolic import measure_symbolic

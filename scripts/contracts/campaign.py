@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .figures import Figure, Part
+from scripts.figures import Figure, Part
+
 from .mutants import Accepted, Mutant, diff, line_of, parse_accepted, read_mutants, reason_for
 from .shard import Shard
 from .static import build_with_ast

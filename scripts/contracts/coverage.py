@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from .figures import Figure, Part
+from scripts.figures import Figure, Part
+
 from .tools import BUILD, environment, failed, failing_lines, forge_binary, run, say
 
 GOAL_PERCENT = 98

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .figures import Figure, Figures, Part
+from scripts.figures import Figure, Figures, Part
+
 from .tools import BUILD, ROOT, Environment, ToolFailed, environment, failed, forge_binary, run, say
 
 GAS_TESTS = "tests/contracts/gas/**"

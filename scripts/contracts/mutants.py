@@ -45,9 +45,9 @@ class Accepted(NamedTuple):
 def bare(source: str) -> str:
     """The code without comments and spaces.
 
-    What changes nothing that a test could see is written in one way: ``immutable`` as ``constant``,
-    ``++i;`` as ``i++;``, ``uint256 i = 0;`` as ``uint256 i;``, and where nothing is signed, ``> 0`` as
-    ``!= 0`` and ``<= 0`` as ``== 0``.
+    What changes nothing that a test could see is written in one way: ``immutable`` as
+    ``constant``, ``++i;`` as ``i++;``, ``uint256 i = 0;`` as ``uint256 i;``, and where nothing is
+    signed, ``> 0`` as ``!= 0`` and ``<= 0`` as ``== 0``.
     """
     without = _COMMENT.sub(lambda match: match[0] if match[0][0] == '"' else " ", source)
     packed = "".join(_FIXED.sub("constant", without).split())

@@ -12,7 +12,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .figures import Figure, Part
+from scripts.figures import Figure, Part
+
 from .tools import (
     BUILD,
     TOOLS,

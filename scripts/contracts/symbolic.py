@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .figures import Figure, Part
+from scripts.figures import Figure, Part
+
 from .tools import BUILD, ROOT, TOOLS, emptied, environment, failed, need_tools, run, say
 
 TESTS = "tests/contracts/symbolic"

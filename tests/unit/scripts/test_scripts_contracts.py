@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[3]
 # scripts/ is no package that is installed.
 sys.path.insert(0, str(ROOT))
 
-from scripts.contracts import coverage, figures, forge, mutants, static, symbolic, table  # noqa: E402
+from scripts import figures  # noqa: E402
+from scripts.contracts import coverage, forge, mutants, static, symbolic, table  # noqa: E402
 from scripts.contracts.campaign import Outcomes, Summary, mutation_part, summarize  # noqa: E402
 from scripts.contracts.tools import ToolFailed  # noqa: E402
 

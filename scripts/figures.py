@@ -87,5 +87,5 @@ def commit(root: Path) -> str:
     head = git("rev-parse", "HEAD")
     if not head:
         return "unknown"
-    is_dirty = bool(git("status", "--porcelain", "--", "contracts", "tests/contracts"))
+    is_dirty = bool(git("status", "--porcelain", "--", "backend", "contracts", "tests/contracts"))
     return f"{head}-dirty" if is_dirty else head
