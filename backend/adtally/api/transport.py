@@ -6,6 +6,7 @@ here and anything that can't stand in a record is refused, with the path of the 
 
 from __future__ import annotations
 
+import struct
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ from adtally.events.record import (
     EventType,
     NetworkClass,
     UserAgentClass,
+    pack_fields,
 )
 from adtally.kernel.records import RecordArray
 from adtally.types import UINT64_MAX
@@ -77,6 +79,11 @@ class BatchJson(BatchHeaderJson, forbid_unknown_fields=True):
     events: list[EventJson]
 
 
+_TYPES = {kind.label: int(kind) for kind in EventType}
+_DEVICES = {device.label: int(device) for device in DeviceClass}
+_AGENTS = {agent.label: int(agent) for agent in UserAgentClass}
+_NETWORKS = {network.label: int(network) for network in NetworkClass}
+
 _BATCH = msgspec.json.Decoder(BatchJson)
 _HEADER = msgspec.json.Decoder(BatchHeaderJson)
 _EVENT = msgspec.json.Decoder(EventJson)
@@ -107,6 +114,19 @@ def _from_binary(body: bytes) -> SignedBatch:
 
 
 def _from_ndjson(body: bytes) -> SignedBatch:
+    first, _, rest = body.partition(b"\n")
+    try:
+        header, events = _HEADER.decode(first), _EVENT.decode_lines(rest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _from_lines(body)
+    # Blank lines are passed over there; here they are told from events.
+    if len(events) != rest.count(b"\n") + (not rest.endswith(b"\n")):
+        return _from_lines(body)
+    return _signed(header, events)
+
+
+def _from_lines(body: bytes) -> SignedBatch:
+    """Line by line, so that an error names its event."""
     lines = body.split(b"\n")
     if lines and not lines[-1].strip():
         lines.pop()
@@ -130,7 +150,37 @@ def _signed(header: BatchHeaderJson, events: list[EventJson]) -> SignedBatch:
         sequence=header.sequence,
         signer=bytes.fromhex(header.signer[2:]),
         signature=bytes.fromhex(header.signature[2:]),
-        records=RecordArray.of([_record(event, position) for position, event in enumerate(events)]),
+        records=_records(events),
+    )
+
+
+def _records(events: list[EventJson]) -> RecordArray:
+    """Packed first and checked at once; only what fails is looked at field by field."""
+    try:
+        records = RecordArray.packed(b"".join([_packed(event) for event in events]))
+        if records.first_refused() == len(records):
+            return records
+    except (struct.error, OverflowError, InvalidInput):
+        pass
+    return RecordArray.of([_record(event, position) for position, event in enumerate(events)])
+
+
+def _packed(event: EventJson) -> bytes:
+    return pack_fields(
+        _TYPES[event.type],
+        event.campaign,
+        event.publisher,
+        event.placement,
+        event.creative,
+        event.id.bytes,
+        event.parent_id.bytes if event.parent_id is not None else NO_PARENT,
+        event.occurred_at_ms,
+        event.country.encode(),
+        (_DEVICES[event.device], _AGENTS[event.user_agent_class], _NETWORKS[event.network_class]),
+        bytes.fromhex(event.subject),
+        bytes.fromhex(event.context),
+        int(event.value_minor_units),
+        currency_number(event.currency) if event.currency is not None else 0,
     )
 
 

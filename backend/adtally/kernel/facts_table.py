@@ -7,7 +7,7 @@ bits, high and low: nothing here is rounded or cut.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,18 +32,15 @@ class FactsTable(NamedTuple):
 
     campaign_keys: Words
     campaign_rows: Signed
-    advertiser: Signed
-    flight_start_ms: Signed
-    flight_end_ms: Signed
-    counts_until_ms: Signed
+    campaigns: Signed
+    """Advertiser, start and end of the flight, end of counting (ms); (campaigns, 4)."""
     limit: Words
     """Highest lines total that the campaign can pay with its cuts on top; (campaigns, 2)."""
 
     order_keys: Words
     order_rows: Signed
-    order_ends_ms: Signed
-    is_restricted: npt.NDArray[np.bool_]
-    """Whether the order's publisher may use listed placements only."""
+    orders: Signed
+    """End (ms), and 1 if its publisher may use listed placements only; (orders, 2)."""
     price: Words
     """Whole base units of an event, (orders, type, 2)."""
     price_milli: Signed
@@ -80,19 +77,19 @@ class FactRows:
         return FactsTable(
             campaign_keys=campaign_keys,
             campaign_rows=campaign_rows,
-            advertiser=_signed([campaign.advertiser for campaign in campaigns]),
-            flight_start_ms=_signed([_ms(each.terms.flight_start_seconds) for each in campaigns]),
-            flight_end_ms=_signed([_ms(each.flight_end_seconds) for each in campaigns]),
-            counts_until_ms=_signed([_ms(each.counts_until_seconds) for each in campaigns]),
+            campaigns=_signed([_times(campaign) for campaign in campaigns], 4),
             limit=words([_limit(campaign) for campaign in campaigns]),
             order_keys=order_keys,
             order_rows=order_rows,
-            order_ends_ms=_signed([_order_end(order) for order in orders]),
-            is_restricted=np.array(restricted, np.bool_),
-            price=words([price for order in orders for price in _prices(order)]).reshape(-1, 5, 2),
-            price_milli=_signed([milli for order in orders for milli in _millis(order)]).reshape(
-                -1, 5
+            orders=_signed(
+                [
+                    (_order_end(order), is_listed)
+                    for order, is_listed in zip(orders, restricted, strict=True)
+                ],
+                2,
             ),
+            price=words([price for order in orders for price in _prices(order)]).reshape(-1, 5, 2),
+            price_milli=_signed([_millis(order) for order in orders], 5),
             cap=words([order.cap_base_units for order in orders]),
             placements=self._set([pair(*key) for key in facts.placements]),
             creatives=self._set(
@@ -129,8 +126,17 @@ def words(amounts: Collection[int]) -> Words:
     return np.array(split, np.uint64).reshape(-1, 2)
 
 
-def _signed(values: Collection[int]) -> Signed:
-    return np.array(list(values), np.int64)
+def _signed(rows: Collection[Sequence[int]], width: int) -> Signed:
+    return np.array(list(rows), np.int64).reshape(-1, width)
+
+
+def _times(campaign: CampaignFacts) -> tuple[int, int, int, int]:
+    return (
+        campaign.advertiser,
+        _ms(campaign.terms.flight_start_seconds),
+        _ms(campaign.flight_end_seconds),
+        _ms(campaign.counts_until_seconds),
+    )
 
 
 def _ms(seconds: int) -> int:

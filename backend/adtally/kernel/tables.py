@@ -23,7 +23,7 @@ def mix(word, seed):
     return mixed ^ (mixed >> _SHIFT)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def find_word(keys, key, seed):
     """Place of a nonzero ``key`` in ``keys``, or of the free place where it would go.
 
@@ -51,7 +51,7 @@ def event_hash(name, high, low, seed):
     return mix(low ^ mix(high ^ mix(name, seed), seed), seed)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def find_event(table, name, high, low, seed):
     """Place of an event's key in a table of rows (name, high, low, ...), or of a free row.
 
