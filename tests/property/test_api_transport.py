@@ -19,7 +19,8 @@ odd_values = st.sampled_from(
     [
         "", "0", "x", "ab" * 16, "AB" * 16, "00000000-0000-0000-0000-000000000000", "NL", "nl",
         "18446744073709551615", "18446744073709551616", "99999999999999999999", "EUR", "XXX",
-        "click", "conversion", -1, 0, 1, 2**32 - 1, 2**32, 2**48 - 1, 2**48, 1.5, True, None, [], {},
+        "click", "conversion", -1, 0, 1, 2**32 - 1, 2**32, 2**48 - 1, 2**48,
+        1.5, True, None, [], {},
     ]
 )  # fmt: skip
 fields = st.sampled_from([*transport.EventJson.__struct_fields__, "unknown"])

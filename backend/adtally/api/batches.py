@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from adtally.api.body import read_body
@@ -61,7 +61,7 @@ def _inline(node: Any, components: dict[str, Any]) -> Any:
     openapi_extra=_request_schema(),
     summary="Log a batch of signed events",
 )
-async def post_batch(request: Request, service: ServiceDep) -> JSONResponse:
+async def post_batch(request: Request, service: ServiceDep) -> Response:
     """Verify, judge, log and price a batch; the answer comes after it is on disk.
 
     The EIP-712 signature covers the canonical records, whatever the transport. Sending the same
@@ -74,4 +74,5 @@ async def post_batch(request: Request, service: ServiceDep) -> JSONResponse:
     body = await read_body(request, service.settings.max_body_bytes)
     batch = parse_batch(content_type, body)
     result = await service.sequencer.submit(batch)
-    return JSONResponse(BatchOut.of(result).model_dump())
+    document = BatchOut.of(result).model_dump()
+    return Response(msgspec.json.encode(document), media_type=JSON_TYPE)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from adtally.events.eip712 import Receipt
+from adtally.events.verdict import Verdict
 from adtally.intake.receipts import BatchResult
 from adtally.types import Counts, Cut, Line, Rates, Statement, Terms
 from adtally.verification.fact_state import CampaignFacts, MemberFacts, OrderFacts
@@ -44,6 +45,9 @@ class ReceiptOut(BaseModel):
         )
 
 
+_LABELS = {verdict: verdict.label for verdict in Verdict}
+
+
 class BatchOut(BaseModel):
     """Answer to a batch: on disk, in the log, priced."""
 
@@ -55,7 +59,7 @@ class BatchOut(BaseModel):
     def of(result: BatchResult) -> BatchOut:
         return BatchOut(
             receipt=ReceiptOut.of(result.receipt, result.signature),
-            verdicts=[verdict.label for verdict in result.verdicts],
+            verdicts=[_LABELS[verdict] for verdict in result.verdicts],
             replayed=result.replayed,
         )
 
