@@ -59,6 +59,11 @@ contract ReentrantToken is MockDollar("AGAIN", 6) {
         hasReentered = false;
     }
 
+    /// @dev So that what it calls back for can be paid by the token itself.
+    function allow(address spender) external {
+        _approve(address(this), spender, type(uint256).max);
+    }
+
     function _update(address from, address to, uint256 value) internal override {
         if (isBefore) _reenter();
         super._update(from, to, value);
@@ -90,6 +95,14 @@ contract LyingReentrantToken is MockDollar("LATE", 6) {
         target = address(0);
         (bool success,) = callee.call(call_);
         return !success && super.transfer(to, value);
+    }
+}
+
+/// @notice Gives one unit more than was asked for.
+contract GenerousToken is MockDollar("MORE", 6) {
+    function transferFrom(address from, address to, uint256 value) public override returns (bool) {
+        _mint(to, 1);
+        return super.transferFrom(from, to, value);
     }
 }
 

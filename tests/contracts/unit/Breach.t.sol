@@ -174,6 +174,16 @@ contract BreachTest is BondWorld {
         assertEq(bond.bond(), BOND - 2 * PENALTY, "punished");
     }
 
+    function test_OtherRecord_TooShortToBeCompared() public {
+        Receipt memory receipt = _receipt();
+        _replace(FIRST + 1, hex"01");
+        _anchor(RECEIPT_SIZE);
+        bond.proveOtherRecord(
+            receipt, _signed(receipt), _head(), _found(FIRST + 1), _sent(0), _recordProof(0)
+        );
+        assertEq(bond.bond(), BOND - PENALTY, "punished");
+    }
+
     function test_OtherRecord_NoRecordAtAll() public {
         Receipt memory receipt = _receipt();
         _replace(FIRST + 1, Entries.envelope(PUB_A, 1, 1));

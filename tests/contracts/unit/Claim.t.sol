@@ -254,6 +254,7 @@ contract ClaimTest is World {
         emit ICampaignEscrow.ClaimSkipped(id, PUB_B, _notProven(PUB_B));
         assertEq(_claimMany(id, lines), _amount(b), "the rest");
         assertEq(escrow.order(id, PUB_A).paid, 0, "A unpaid");
+        assertEq(_claimMany(id, lines), 0, "again, after B was paid");
         token.setBlocked(payoutOf(PUB_A), false);
         assertEq(escrow.claim(id, lines[0]), _amount(a), "A later");
     }

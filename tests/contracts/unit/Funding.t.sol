@@ -129,9 +129,13 @@ contract FundingTest is World {
         dollar = token;
         uint32 id = _open(_terms());
         token.mint(address(token), 100);
+        token.allow(address(escrow));
         for (uint256 i = 0; i < 2; ++i) {
-            token.arm(address(escrow), abi.encodeCall(escrow.fund, (id, 0)), i == 0);
-            _fund(id, 100);
+            _readyToFund(100);
+            token.arm(address(escrow), abi.encodeCall(escrow.fund, (id, 50)), i == 0);
+            vm.prank(accountOf(ADVERTISER));
+            escrow.fund(id, 100);
+            assertEq(token.target(), address(0), "called back");
             assertTrue(!token.hasReentered(), "guarded");
         }
         assertEq(escrow.campaign(id).funded, 200, "funded");
@@ -167,17 +171,27 @@ contract FundingTest is World {
         dollar = token;
         uint32 id = _open(_terms());
         authority.grantRole(0, address(token), 0);
+        _readyToFund(100);
         token.arm(
             address(escrow),
             abi.encodeCall(escrow.recoverSurplus, (address(token), address(token))),
             false
         );
-        _fund(id, 100);
+        vm.prank(accountOf(ADVERTISER));
+        escrow.fund(id, 100);
+        assertEq(token.target(), address(0), "called back");
         assertTrue(!token.hasReentered(), "guarded");
         assertEq(token.balanceOf(address(escrow)), 100, "balance");
     }
 
     // ---------------------------------------------------------------- helpers
+
+    /// @dev Before a token is armed: minting is a transfer, too.
+    function _readyToFund(uint256 amount) internal {
+        dollar.mint(accountOf(ADVERTISER), amount);
+        vm.prank(accountOf(ADVERTISER));
+        dollar.approve(address(escrow), amount);
+    }
 
     function _permit(address owner, uint256 amount)
         internal

@@ -58,6 +58,11 @@ contract MembershipTest is World {
     function test_RevertWhen_RegisterKycExpired() public {
         vm.expectRevert(abi.encodeWithSelector(IMembership.KycExpiryInPast.selector, START, START));
         membership.register(NEW, 1, 0, START, NEW, NEW);
+        vm.expectRevert(
+            abi.encodeWithSelector(IMembership.KycExpiryInPast.selector, START - 1, START)
+        );
+        membership.register(NEW, 1, 0, START - 1, NEW, NEW);
+        membership.register(NEW, 1, 0, START + 1, NEW, NEW);
     }
 
     function test_SetRoles_EndsActivity() public {

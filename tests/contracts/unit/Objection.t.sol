@@ -4,7 +4,12 @@ pragma solidity ^0.8.24;
 import {ICampaignEscrow} from "adtally/interfaces/ICampaignEscrow.sol";
 import {Counts, Statement, Terms} from "adtally/types/DataTypes.sol";
 import {Objection} from "adtally/types/EscrowStorage.sol";
-import {BlocklistToken, FeeToken, ReentrantToken} from "../support/HostileTokens.sol";
+import {
+    BlocklistToken,
+    FeeToken,
+    GenerousToken,
+    ReentrantToken
+} from "../support/HostileTokens.sol";
 import {World} from "../support/World.sol";
 
 /// @notice The advertiser's objection: bonded, once, decided by the next statement.
@@ -187,6 +192,43 @@ contract ObjectionTest is World {
             )
         );
         escrow.objectTo(id, 1, "a fee on transfer");
+        vm.stopPrank();
+    }
+
+    /// @dev What comes in beside the bond would be booked twice.
+    function test_Object_NothingComesInBesideTheBond() public {
+        ReentrantToken token = new ReentrantToken();
+        dollar = token;
+        _begin();
+        _settle(_statement(id, 1, a, b));
+        token.mint(address(token), 100);
+        token.allow(address(escrow));
+        dollar.mint(accountOf(ADVERTISER), OBJECTION_BOND);
+        vm.startPrank(accountOf(ADVERTISER));
+        dollar.approve(address(escrow), OBJECTION_BOND);
+        token.arm(address(escrow), abi.encodeCall(escrow.fund, (id, 50)), false);
+        escrow.objectTo(id, 1, "why");
+        vm.stopPrank();
+        assertEq(token.target(), address(0), "called back");
+        assertTrue(!token.hasReentered(), "guarded");
+        assertEq(
+            token.balanceOf(address(escrow)), escrow.liabilities(address(token)), "booked once"
+        );
+    }
+
+    function test_RevertWhen_BondIsMoreThanAsked() public {
+        dollar = new GenerousToken();
+        _begin();
+        _settle(_statement(id, 1, a, b));
+        dollar.mint(accountOf(ADVERTISER), OBJECTION_BOND);
+        vm.startPrank(accountOf(ADVERTISER));
+        dollar.approve(address(escrow), OBJECTION_BOND);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ICampaignEscrow.BondNotReceived.selector, OBJECTION_BOND, OBJECTION_BOND + 1
+            )
+        );
+        escrow.objectTo(id, 1, "one unit more");
         vm.stopPrank();
     }
 

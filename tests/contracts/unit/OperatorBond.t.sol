@@ -59,9 +59,12 @@ contract OperatorBondTest is BondWorld {
         bond = new OperatorBond(eventLog, address(dollar), PENALTY);
         dollar.mint(address(this), 100);
         dollar.approve(address(bond), 100);
-        token.arm(address(bond), abi.encodeCall(bond.deposit, (0)), true);
+        dollar.mint(address(token), 50);
+        token.allow(address(bond));
+        token.arm(address(bond), abi.encodeCall(bond.deposit, (50)), true);
         bond.deposit(100);
         assertEq(bond.bond(), 100, "once");
+        assertEq(token.target(), address(0), "called back");
         assertTrue(!token.hasReentered(), "refused");
     }
 
