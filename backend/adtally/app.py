@@ -42,7 +42,7 @@ from adtally.jobs.context import JobContext
 from adtally.jobs.decisions import AnchorPolicy
 from adtally.jobs.requests import RequestBook
 from adtally.jobs.runner import JobRunner, standard_jobs
-from adtally.kernel.engine import KernelEngine
+from adtally.kernel.engine import KernelEngine, prepare
 from adtally.log.checkpoint import NoteSigner
 from adtally.log.store import LogStore
 from adtally.settlement.engine import PlainEngine
@@ -66,6 +66,7 @@ def _open_sequencer(
     settings: Settings, deployment: Deployment, clock: Clock, keys: OperatorKeys
 ) -> Sequencer:
     """Replay the log; the machine's own bytes are guarded by CRC and by the checkpoints."""
+    prepare()
     machine = LogMachine(
         deployment.log_identity,
         deployment.escrow_domain,

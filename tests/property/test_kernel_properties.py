@@ -310,3 +310,17 @@ def test_parse__wrong_length_or_verdict__is_refused_as_by_the_reference() -> Non
         engine.parse([record, record + b"\0"])
     judged = set_verdict(record, Verdict.ACCEPTED)
     assert _outcome(engine.parse, [judged]) == _outcome(PlainEngine(engine._facts).parse, [judged])
+
+
+def test_kernel__events_older_than_any_rule_allows__are_forgotten() -> None:
+    """Weeks of traffic take no more memory than a day of it, and verdicts stay the reference's."""
+    rules = RuleSet(max_event_age_ms=MINUTE_MS, click_window_ms=1_000, conversion_window_ms=1_000)
+    twins = Twins(World(rules=rules), Random(1))
+    places = []
+    for _ in range(60):
+        twins.now_ms += 10 * MINUTE_MS
+        twins.send([twins.world.event(occurred_at_ms=twins.now_ms) for _ in range(400)], ALICE)
+        engine = twins.fast._engine
+        assert isinstance(engine, KernelEngine)
+        places.append(len(engine._seen.rows))
+    assert max(places) == places[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adtally.events.record import AdEvent, EventType
+from adtally.events.record import RECORD_SIZE, AdEvent, EventType
 from adtally.events.verdict import Verdict
 from adtally.kernel.facts_table import FactRows, FactsTable, Words
 from adtally.kernel.ledger import Ledger
@@ -26,20 +26,30 @@ _VERDICTS = [Verdict(code) for code in range(len(Verdict))]
 
 @dataclass(slots=True)
 class _Table:
-    """Rows of a hash table and how many are taken; at most half, so that chains stay short."""
+    """Rows of a hash table and how many are taken: a third to two thirds once it is not small."""
 
     rows: Words
     taken: int = 0
 
     def make_room(self, count: int, oldest_ms: int, seed: np.uint64) -> None:
         """Have ``count`` free rows; what occurred before ``oldest_ms`` is dropped on the way."""
-        if 2 * (self.taken + count) <= len(self.rows):
+        if 3 * (self.taken + count) <= 2 * len(self.rows):
             return
-        kept = int((self.rows[:, 1] >> np.uint64(16) >= oldest_ms).sum()) + count
-        places = 2 ** max(4 * kept, _FIRST_PLACES).bit_length()
+        is_taken = self.rows[:, 0] != 0
+        kept = int((is_taken & (self.rows[:, 1] >> np.uint64(16) >= oldest_ms)).sum()) + count
+        places = 2 ** (max(2 * kept, _FIRST_PLACES) - 1).bit_length()
         into = np.zeros((places, self.rows.shape[1]), np.uint64)
         self.taken = copy_events(self.rows, into, np.uint64(max(oldest_ms, 0)), seed)
         self.rows = into
+
+
+def prepare() -> None:
+    """Compile, or load what was compiled before, so that the first batch does not wait for it."""
+    engine = KernelEngine(FactState())
+    nobody = MemberFacts(0, bytes(20), 0, 0, bytes(20))
+    records = RecordArray(np.zeros((1, RECORD_SIZE), np.uint8))
+    records.first_refused()
+    engine.judge(records, nobody, 0, RuleSet())
 
 
 class KernelEngine:

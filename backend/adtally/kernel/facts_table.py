@@ -59,13 +59,17 @@ class FactRows:
         self._seed = seed
         self.campaigns: dict[int, int] = {}
         self.orders: dict[tuple[int, int], int] = {}
+        self.orders_of: dict[int, dict[int, int]] = {}
+        """By campaign: each publisher's row."""
 
     def build(self, facts: FactState) -> FactsTable:
         """The table of all facts so far; new campaigns and orders get rows behind the others."""
         for campaign in facts.campaigns.values():
             self.campaigns.setdefault(campaign.id, len(self.campaigns))
+            rows = self.orders_of.setdefault(campaign.id, {})
             for publisher in campaign.orders:
-                self.orders.setdefault((campaign.id, publisher), len(self.orders))
+                key = (campaign.id, publisher)
+                rows[publisher] = self.orders.setdefault(key, len(self.orders))
         campaigns = [facts.campaigns[campaign] for campaign in self.campaigns]
         orders = [facts.campaigns[campaign].orders[who] for campaign, who in self.orders]
         campaign_keys, campaign_rows = self._hashed(list(self.campaigns))

@@ -85,9 +85,9 @@ class Ledger:
     def lines(self, campaign: int) -> list[Line]:
         """As ``Accruals.lines``."""
         found = []
-        for (each, publisher), row in self._rows.orders.items():
+        for publisher, row in self._rows.orders_of.get(campaign, {}).items():
             counts = self.books.counts[row]
-            if each == campaign and counts.any():
+            if counts.any():
                 amount = _amount(self.books.line[row])
                 found.append(Line(publisher, Counts(*map(int, counts[1:])), amount))
         return sorted(found, key=lambda line: line.publisher)
