@@ -63,6 +63,8 @@ contract CampaignTest is World {
         terms.flightStart = START - 2;
         terms.flightEnd = START;
         _termsFail(terms, "flight is over");
+        terms.flightEnd = START - 1;
+        _termsFail(terms, "flight is over");
         terms = _terms();
         terms.flightEnd = START + 3650 days + 1;
         _termsFail(terms, "flight ends too late");

@@ -186,6 +186,10 @@ contract CorrectionTest is World {
         _settleReverts(
             lower, abi.encodeWithSelector(ICampaignEscrow.FallTooLate.selector, last, last)
         );
+        vm.warp(last + 1);
+        _settleReverts(
+            lower, abi.encodeWithSelector(ICampaignEscrow.FallTooLate.selector, last + 1, last)
+        );
         vm.warp(last - 1);
         _settle(lower);
     }
