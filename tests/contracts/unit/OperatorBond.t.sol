@@ -112,6 +112,11 @@ contract OperatorBondTest is BondWorld {
             abi.encodeWithSelector(IOperatorBond.WithdrawalLapsed.selector, lapses, lapses)
         );
         bond.withdraw();
+        vm.warp(lapses + 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(IOperatorBond.WithdrawalLapsed.selector, lapses + 1, lapses)
+        );
+        bond.withdraw();
         vm.warp(lapses - 1);
         assertEq(bond.withdraw(), BOND, "in its window");
         vm.stopPrank();
