@@ -237,7 +237,7 @@ contract GasRepeatTest is GasBase {
     }
 
     function test_Gas_ClaimRepeat() public {
-        _measure("claim_repeat", address(escrow), claim, 98_000);
+        _measure("claim_repeat", address(escrow), claim, 80_000);
     }
 
     function test_Gas_Refund() public {
@@ -329,7 +329,7 @@ contract GasManyRepeatTest is GasManyBase {
     }
 
     function test_Gas_ClaimManyLineRepeat() public {
-        _measureMany("claim_many_line_repeat", 40_000);
+        _measureMany("claim_many_line_repeat", 32_000);
     }
 }
 
