@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         push_minimum_base_units: publishers are paid automatically from this amount on.
         job_tick_seconds: how often each job looks whether there is something to do.
         max_body_bytes: larger request bodies are refused.
-        engine: ``plain`` judges by the reference, some twenty times slower, should the compiled
+        engine: ``plain`` judges by the reference, some ten times slower, should the compiled
             rules ever be doubted.
     """
 

@@ -5,7 +5,6 @@ python -m scripts.bench.server DIRECTORY ENGINE CPU      prints its port, serves
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -99,4 +98,3 @@ async def serve(directory: Path, engine: str) -> None:
 if __name__ == "__main__":
     os.sched_setaffinity(0, {int(sys.argv[3])})
     uvloop.run(serve(Path(sys.argv[1]), sys.argv[2]))
-    asyncio.set_event_loop(None)

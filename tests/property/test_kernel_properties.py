@@ -180,7 +180,7 @@ def _id_of(parent: AdEvent | None, twins: Twins) -> bytes:
 def change_facts(twins: Twins) -> None:
     """Something that verdicts depend on becomes another."""
     random, world, now_s = twins.random, twins.world, twins.now_ms // 1000
-    match random.randrange(9):
+    match random.randrange(10):
         case 0:
             total = world.funding * random.randrange(1, 4)
             twins.chain(("Funded", [CAMPAIGN, bytes(20)], [total, total]))
@@ -204,6 +204,10 @@ def change_facts(twins: Twins) -> None:
             _declare(twins, DeclarationKind.PLACEMENT, publisher, publisher=publisher)
         case 6:
             _declare(twins, DeclarationKind.CREATIVE, ADVERTISER, campaign=CAMPAIGN, item=CREATIVE)
+        case 7:
+            # What was refused for want of an order can be made good from here on.
+            rates = (random.randrange(3_000), 0, 1_001, 7)
+            twins.chain(("OrderAccepted", [CAMPAIGN, 77], [rates, world.cap]))
         case _:
             _declare(
                 twins,
@@ -324,3 +328,13 @@ def test_kernel__events_older_than_any_rule_allows__are_forgotten() -> None:
         assert isinstance(engine, KernelEngine)
         places.append(len(engine._seen.rows))
     assert max(places) == places[0]
+
+
+def test_kernel__order_accepted_then_make_good__needs_no_batch_in_between() -> None:
+    twins = Twins(World(), Random(1))
+    twins.send([twins.world.event(occurred_at_ms=twins.now_ms, publisher=77)], ALICE)
+    twins.chain(("OrderAccepted", [CAMPAIGN, 77], [(2_000_000, 0, 0, 0), 10**9]))
+    (index, record), *_ = twins.records.items()
+    assert record[3] == Verdict.SENDER_NOT_ALLOWED
+    twins.enter(Correction(twins.now_ms, index, 1, CorrectionReason.MAKE_GOOD, record, ""))
+    assert [line.publisher for line in twins.fast.accruals.lines(CAMPAIGN)] == [77]

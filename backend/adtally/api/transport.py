@@ -109,7 +109,7 @@ def _from_binary(body: bytes) -> SignedBatch:
     try:
         records.require_unjudged()
     except InvalidInput as error:
-        raise _under(f"events.{records.first_refused()}", error) from None
+        raise _under(f"events.{records.first_refused}", error) from None
     return batch
 
 
@@ -158,7 +158,7 @@ def _records(events: list[EventJson]) -> RecordArray:
     """Packed first and checked at once; only what fails is looked at field by field."""
     try:
         records = RecordArray.packed(b"".join([_packed(event) for event in events]))
-        if records.first_refused() == len(records):
+        if records.first_refused == len(records):
             return records
     except (struct.error, OverflowError, InvalidInput):
         pass

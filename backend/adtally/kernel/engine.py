@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adtally.errors import InvariantBroken
 from adtally.events.record import RECORD_SIZE, AdEvent, EventType
 from adtally.events.verdict import Verdict
 from adtally.kernel.facts_table import FactRows, FactsTable, Words
@@ -48,7 +49,8 @@ def prepare() -> None:
     engine = KernelEngine(FactState())
     nobody = MemberFacts(0, bytes(20), 0, 0, bytes(20))
     records = RecordArray(np.zeros((1, RECORD_SIZE), np.uint8))
-    records.first_refused()
+    if records.first_refused != 0:
+        raise InvariantBroken("the kernel takes a record of zeros")
     engine.judge(records, nobody, 0, RuleSet())
 
 
@@ -64,11 +66,17 @@ class KernelEngine:
         self._floors = AgeFloors()
         self._seed = np.uint64(secrets.randbits(64))
         self._rows = FactRows(self._seed)
-        self.accruals = Ledger(self._rows)
+        self._ledger = Ledger(self._rows)
         self._seen = _Table(np.zeros((_FIRST_PLACES, 5), np.uint64))
         self._parents = _Table(np.zeros((_FIRST_PLACES, 4), np.uint64))
         self._table: FactsTable | None = None
         self._built_from = -1
+
+    @property
+    def accruals(self) -> Ledger:
+        """What has been earned, with a row for every order that the facts know by now."""
+        self._facts_table()
+        return self._ledger
 
     def parse(self, records: Sequence[bytes]) -> RecordArray:
         """As ``Engine.parse``."""
@@ -94,7 +102,7 @@ class KernelEngine:
             _digests(records),
             _moment(self._floors, sender, received_at_ms, rules),
             facts,
-            self.accruals.books,
+            self._ledger.books,
             Index(self._seen.rows, self._parents.rows, self._seed),
             codes,
         )
@@ -126,7 +134,7 @@ class KernelEngine:
         if self._table is None or self._built_from != self._facts.version:
             self._table = self._rows.build(self._facts)
             self._built_from = self._facts.version
-            self.accruals.make_room()
+            self._ledger.make_room()
         return self._table
 
 

@@ -76,6 +76,7 @@ class RecordArray(Sequence[bytes]):
         framed[:, 2:] = self.rows
         return framed.tobytes()
 
+    @cached_property
     def first_refused(self) -> int:
         """Place of the first record that has a verdict or no place in a log, or their number."""
         return int(first_refused(self.rows))
@@ -86,7 +87,7 @@ class RecordArray(Sequence[bytes]):
         Raises:
             InvalidInput, VerificationFailed: what the reference says of the first such record.
         """
-        at = self.first_refused()
+        at = self.first_refused
         if at < len(self):
             unjudged(self[at])
             raise InvariantBroken(f"the kernel refuses what the reference takes: {self[at]!r}")

@@ -44,7 +44,6 @@ class Corrections:
     def __init__(self, facts: FactState, engine: Engine) -> None:
         self._facts = facts
         self._engine = engine
-        self._accruals = engine.accruals
         self._of_record: dict[int, list[int]] = {}
         self._of_campaign: dict[int, list[int]] = {}
         self._made_good: set[EventKey] = set()
@@ -85,12 +84,12 @@ class Corrections:
             )
         if correction.change < 0:
             self._require_within_holdback(event, campaign, order)
-            self._accruals.take_back(campaign, order, event)
+            self._engine.accruals.take_back(campaign, order, event)
         else:
             self._require_payable(correction, event, campaign, order)
-            self._accruals.charge(campaign, order, event)
+            self._engine.accruals.charge(campaign, order, event)
             self._take_id(correction, event)
-        self._accruals.count_correction(campaign.id)
+        self._engine.accruals.count_correction(campaign.id)
         self._of_record.setdefault(correction.index, []).append(at)
         self._of_campaign.setdefault(campaign.id, []).append(at)
 
@@ -110,7 +109,7 @@ class Corrections:
     def _require_within_holdback(
         self, event: AdEvent, campaign: CampaignFacts, order: OrderFacts
     ) -> None:
-        lowest, after = self._accruals.after_taking_back(campaign, order, event)
+        lowest, after = self._engine.accruals.after_taking_back(campaign, order, event)
         if after < lowest:
             raise _refused(
                 "the line would fall below what may be paid of it already",
@@ -141,7 +140,7 @@ class Corrections:
                 f"type {event.type.label}, id {event.id.hex()}",
                 "correct the record that has taken the id",
             )
-        refusal = self._accruals.refusal(campaign, order, event)
+        refusal = self._engine.accruals.refusal(campaign, order, event)
         if refusal is not None:
             raise _refused(
                 "what would be made good can't be paid",
