@@ -43,7 +43,7 @@ contracts: $(PYTHON_READY) $(NODE_READY) $(TOOLS_READY) ## gas, coverage, invari
 mutation: $(PYTHON_READY) $(NODE_READY) $(TOOLS_READY) ## do the tests notice changed contracts? takes hours, goes on where it was
 	$(BIN)/python -m scripts.contracts mutation $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: $(PYTHON_READY) ## rates of intake against the machine's limits and the naive way; wants two quiet cores
+bench: $(PYTHON_READY) ## rates of intake against the machine's limits, the naive way and Tessera; wants two quiet cores
 	$(BIN)/python -m scripts.bench
 
 clean: ## remove everything that was built or installed (never var/)
