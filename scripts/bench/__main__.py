@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from scripts.figures import Figures, Part, commit, report_json, write_json
 
-from .parts import intake, limits, naive, raw_http, tessera
+from .parts import audit, intake, limits, naive, raw_http, tessera
 from .sheet import Sheet, ratios
 from .stage import BUILD, ROOT, Stage
 
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[Stage], Sheet]] = {
     "limits": limits.measure,
     "http": raw_http.measure,
     "intake": intake.measure,
+    "audit": audit.measure,
     "naive": naive.measure,
     "tessera": tessera.measure,
 }
