@@ -17,6 +17,7 @@ from adtally.errors import InvariantBroken
 from adtally.events.batch import split_records
 from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, AdEvent
 from adtally.kernel.sha256 import Hashes, leaf_hashes, tree_root
+from adtally.kernel.words import word16, word48, word64
 from adtally.settlement.engine import unjudged
 from adtally.types import Hash
 
@@ -111,30 +112,6 @@ class RecordArray(Sequence[bytes]):
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
     __hash__ = None  # type: ignore[assignment]
-
-
-@njit(cache=True, inline="always")
-def word16(records, at, offset):
-    """Two bytes, big-endian."""
-    return np.uint64(records[at, offset]) << np.uint64(8) | np.uint64(records[at, offset + 1])
-
-
-@njit(cache=True, inline="always")
-def word32(records, at, offset):
-    """Four bytes, big-endian."""
-    return word16(records, at, offset) << np.uint64(16) | word16(records, at, offset + 2)
-
-
-@njit(cache=True, inline="always")
-def word48(records, at, offset):
-    """Six bytes, big-endian."""
-    return word16(records, at, offset) << np.uint64(32) | word32(records, at, offset + 2)
-
-
-@njit(cache=True, inline="always")
-def word64(records, at, offset):
-    """Eight bytes, big-endian."""
-    return word32(records, at, offset) << np.uint64(32) | word32(records, at, offset + 4)
 
 
 @njit(cache=True)

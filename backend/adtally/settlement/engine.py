@@ -68,6 +68,9 @@ class Engine(Protocol):
         Args:
             sender: the member that signed the batch.
             received_at_ms: of the batch's envelope.
+
+        Raises:
+            Overloaded: there is no memory left for more ids; nothing has changed.
         """
 
     def knows(self, event: AdEvent) -> bool:

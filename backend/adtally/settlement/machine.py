@@ -191,6 +191,7 @@ class LogMachine:
         Raises:
             NotAllowed, Conflict, VerificationFailed: the batch as a whole is refused and nothing
                 has changed.
+            Overloaded: the engine has no memory left for its ids; nothing has changed.
         """
         self._check_time(received_at_ms)
         verdicts = self._take(batch, received_at_ms)
@@ -256,9 +257,10 @@ class LogMachine:
                 action="send batches of one member one after the other, without gaps",
             )
         records = self._engine.parse(batch.records)
+        verdicts = self._engine.judge(records, sender, received_at_ms, rules)
         self._next_sequence[batch.member] = expected + 1
         self.last_received_at_ms = received_at_ms
-        return self._engine.judge(records, sender, received_at_ms, rules)
+        return verdicts
 
     # Facts -------------------------------------------------------------------------------------
 
