@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from adtally.kernel.compiled import leaf
 from adtally.kernel.facts_table import Signed, Words
 from adtally.kernel.tables import event_hash, mix
 from adtally.kernel.words import word32, word64
@@ -88,13 +89,13 @@ class Floors(NamedTuple):
     click: int
 
 
-@njit(cache=True, inline="always")
+@leaf
 def event_name(publisher, kind):
     """What an event's id is unique for: publisher and type, never zero."""
     return publisher << _KIND | np.uint64(kind)
 
 
-@njit(cache=True, inline="always")
+@leaf
 def digest_of(hashes, at, seed):
     """64 bits of a record's hash, four words, by the secret seed."""
     mixed = mix(hashes[at, 0], seed)
@@ -103,7 +104,7 @@ def digest_of(hashes, at, seed):
     return mix(hashes[at, 3] ^ mixed, seed)
 
 
-@njit(cache=True, inline="always")
+@leaf
 def find_row(rows, directory, places, partitions, name, high, low, seed):
     """The row of an event's key, or the free one where it would go; -1 without a partition."""
     partition = np.int64(high >> _PARTITION)
@@ -122,13 +123,13 @@ def find_row(rows, directory, places, partitions, name, high, low, seed):
         at = (at + np.uint64(1)) & _IN_BLOCK
 
 
-@njit(cache=True, inline="always")
+@leaf
 def _place(found, places):
     """Where a hash leads in a directory of so many places: by its leading bits."""
     return np.int64((found >> _HALF) * np.uint64(places) >> _HALF)
 
 
-@njit(cache=True, inline="always")
+@leaf
 def put_row(rows, taken, row, name, high, low, campaign, digest):
     """Take a free row for an event that is not accepted (yet)."""
     rows[row, 0] = name << _NAME | digest >> np.uint64(39)
@@ -138,26 +139,26 @@ def put_row(rows, taken, row, name, high, low, campaign, digest):
     taken[row // BLOCK_ROWS] += 1
 
 
-@njit(cache=True, inline="always")
+@leaf
 def has_digest(rows, row, digest):
     """Whether the event in a row had the same bytes."""
     is_high = rows[row, 0] & _DIGEST_HIGH == digest >> np.uint64(39)
     return is_high and rows[row, 3] & _LOW_32 == digest >> np.uint64(7) & _LOW_32
 
 
-@njit(cache=True, inline="always")
+@leaf
 def is_accepted(rows, row):
     """Whether a row (-1 is none) holds an accepted event."""
     return row >= 0 and rows[row, 0] & ACCEPTED != 0
 
 
-@njit(cache=True, inline="always")
+@leaf
 def campaign_in(rows, row):
     """The campaign of the event in a row."""
     return rows[row, 3] >> _HALF
 
 
-@njit(cache=True, inline="always")
+@leaf
 def used_bit(kind):
     """The bit that says that an event of this type (2 to 4) counts for its parent."""
     return _USED << np.uint64(kind)
@@ -255,7 +256,7 @@ def _taken_out(rows, taken, block, floors):
     return kept[:count]
 
 
-@njit(cache=True, inline="always")
+@leaf
 def _may_be_met(rows, row, floors):
     """Whether a later entry can still ask for this event, as one sent again or as a parent."""
     occurred_at_ms = np.int64(rows[row, 1] >> _ID_TAIL)

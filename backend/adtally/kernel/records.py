@@ -16,6 +16,7 @@ from numba import njit
 from adtally.errors import InvariantBroken
 from adtally.events.batch import split_records
 from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, AdEvent
+from adtally.kernel.compiled import leaf
 from adtally.kernel.sha256 import Hashes, leaf_hashes, tree_root
 from adtally.kernel.words import word16, word48, word64
 from adtally.settlement.engine import unjudged
@@ -123,7 +124,7 @@ def first_refused(records):
     return len(records)
 
 
-@njit(cache=True)
+@leaf
 def _is_well_formed(records, at):
     kind = records[at, 1]
     is_framed = (

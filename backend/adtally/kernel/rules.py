@@ -9,6 +9,7 @@ import numpy.typing as npt
 from numba import njit
 
 from adtally.events.verdict import Verdict
+from adtally.kernel.compiled import leaf
 from adtally.kernel.event_table import (
     ACCEPTED,
     CHUNK,
@@ -167,14 +168,14 @@ def judge(records, hashes, moment, facts, books, table, floors, verdicts):  # no
         verdicts[at] = verdict
 
 
-@njit(cache=True, inline="always")
+@leaf
 def _row_of(keys, rows, key, seed):
     """The row of a key, -1 if there is none."""
     at = find_word(keys, key, seed)
     return rows[at] if keys[at] == key and key != 0 else np.int64(-1)
 
 
-@njit(cache=True)
+@leaf
 def _may_report(kind, is_own, is_advertiser, reports_conversions):
     """Whether who is no collector may report an event of this type."""
     if is_own:
@@ -182,7 +183,7 @@ def _may_report(kind, is_own, is_advertiser, reports_conversions):
     return kind == _CONVERSION and is_advertiser
 
 
-@njit(cache=True)
+@leaf
 def _flight(kind, occurred_at_ms, received_at_ms, campaigns, campaign):
     if campaign < 0:
         return _UNKNOWN_CAMPAIGN
@@ -196,14 +197,14 @@ def _flight(kind, occurred_at_ms, received_at_ms, campaigns, campaign):
     return 0
 
 
-@njit(cache=True)
+@leaf
 def _order(orders, order, occurred_at_ms):
     if order < 0:
         return _NO_ORDER
     return _ORDER_ENDED if occurred_at_ms >= orders[order, 0] else 0
 
 
-@njit(cache=True)
+@leaf
 def _inventory(records, at, order, orders, placements, creatives, allowed, seed):
     placement = word32(records, at, 12)
     if not _is_in(placements, word32(records, at, 8) << _HALF | placement, seed):
@@ -215,12 +216,12 @@ def _inventory(records, at, order, orders, placements, creatives, allowed, seed)
     return 0 if _is_in(creatives, creative, seed) else _CREATIVE_NOT_ALLOWED
 
 
-@njit(cache=True)
+@leaf
 def _is_in(keys, key, seed):
     return key != 0 and keys[find_word(keys, key, seed)] == key
 
 
-@njit(cache=True)
+@leaf
 def _parent(records, at, occurred_at_ms, rows, parent, oldest_ms, window_ms, skew_ms):
     """Why the event may not have the parent it names, which stands in a row or (-1) nowhere."""
     parent_at_ms = np.int64(word48(records, at, 36))
@@ -233,7 +234,7 @@ def _parent(records, at, occurred_at_ms, rows, parent, oldest_ms, window_ms, ske
     return _PARENT_ALREADY_USED if rows[parent, 0] & used_bit(records[at, 1]) != 0 else 0
 
 
-@njit(cache=True)
+@leaf
 def _book(
     kind, campaign, order, price, price_milli, cap, limit, line, line_milli, highest, counts, total
 ):  # fmt: skip
@@ -259,7 +260,7 @@ def _book(
     return _ACCEPTED
 
 
-@njit(cache=True, inline="always")
+@leaf
 def _sum(high, low, more_high, more_low):
     """128 bits and 128 bits. Prices have 80, caps 88 bits: no sum here overflows."""
     sum_low = low + more_low
@@ -267,6 +268,6 @@ def _sum(high, low, more_high, more_low):
     return high + more_high + carry, sum_low
 
 
-@njit(cache=True, inline="always")
+@leaf
 def _is_over(high, low, bounds, row):
     return high > bounds[row, 0] or (high == bounds[row, 0] and low > bounds[row, 1])

@@ -10,12 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from adtally.kernel.compiled import leaf
+
 _MULTIPLIER_1 = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_2 = np.uint64(0xD6E8FEB86659FD93)
 _SHIFT = np.uint64(32)
 
 
-@njit(cache=True, inline="always")
+@leaf
 def mix(word, seed):
     """64 bits in, 64 bits out, every bit depending on every bit of both."""
     mixed = (word ^ seed) * _MULTIPLIER_1
@@ -23,7 +25,7 @@ def mix(word, seed):
     return mixed ^ (mixed >> _SHIFT)
 
 
-@njit(cache=True, inline="always")
+@leaf
 def find_word(keys, key, seed):
     """Place of a nonzero ``key`` in ``keys``, or of the free place where it would go.
 
@@ -45,7 +47,7 @@ def put_words(keys, values, new_keys, new_values, seed):
         values[at] = new_values[i]
 
 
-@njit(cache=True, inline="always")
+@leaf
 def event_hash(name, high, low, seed):
     """Of an event's key: publisher and type in one word, and the two words of its id."""
     return mix(low ^ mix(high ^ mix(name, seed), seed), seed)

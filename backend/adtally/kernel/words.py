@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from adtally.kernel.compiled import leaf
 
 _LOW_48 = np.uint64(2**48 - 1)
 
@@ -46,13 +48,13 @@ word32 = _loader(32)
 _load64 = _loader(64)
 
 
-@njit(inline="always")
+@leaf
 def word48(rows, at, offset):
     """Six bytes; the two before them are in the row as well."""
     return _load64(rows, at, offset - 2) & _LOW_48
 
 
-@njit(inline="always")
+@leaf
 def word64(rows, at, offset):
     """Eight bytes."""
     return _load64(rows, at, offset)
