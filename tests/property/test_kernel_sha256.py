@@ -12,6 +12,7 @@ from numba import njit
 
 from adtally import rfc9162
 from adtally.events.record import RECORD_SIZE, set_verdict
+from adtally.events.verdict import Verdicts
 from adtally.kernel import sha256
 from adtally.kernel.records import RecordArray
 from adtally.kernel.sha256_lanes import LANES, hasher
@@ -77,10 +78,10 @@ def test_record_array__any_records__is_a_sequence_of_them(seed: int, count: int)
     assert records[1:] == plain[1:]
     assert records.bundle() == encode_bundle(plain)
     codes = random_rows(seed, 1, count).tobytes()
-    assert list(records.with_verdicts(codes)) == [
+    assert list(records.with_verdicts(Verdicts(codes))) == [
         record[:3] + bytes((code,)) + record[4:] for record, code in zip(plain, codes, strict=True)
     ]
-    assert set_verdict(plain[0], 7) == records.with_verdicts(bytes([7] * count))[0]  # type: ignore[arg-type]
+    assert set_verdict(plain[0], 7) == records.with_verdicts(Verdicts([7] * count))[0]
 
 
 def test_leaf_hashes__rows_that_are_no_records__are_refused() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from adtally.errors import InvariantBroken
 from adtally.events.record import RECORD_SIZE, AdEvent, EventType
-from adtally.events.verdict import Verdict
+from adtally.events.verdict import Verdicts
 from adtally.kernel.event_ids import EventIds
 from adtally.kernel.facts_table import FactRows, FactsTable
 from adtally.kernel.ledger import Ledger
@@ -19,8 +19,6 @@ from adtally.types import Role
 from adtally.verification.age_floors import AgeFloors
 from adtally.verification.fact_state import FactState, MemberFacts
 from adtally.verification.rule_set import RuleSet
-
-_VERDICTS = [Verdict(code) for code in range(len(Verdict))]
 
 MEMORY_BYTES = 2**30
 """For event ids, if nothing else is said."""
@@ -68,11 +66,15 @@ class KernelEngine:
 
     def unset(self, records: Sequence[bytes]) -> RecordArray:
         """As ``Engine.unset``."""
-        return RecordArray.of(records).with_verdicts(bytes(len(records)))
+        return RecordArray.of(records).with_verdicts(Verdicts(bytes(len(records))))
+
+    def verdicts(self, records: Sequence[bytes]) -> Verdicts:
+        """As ``Engine.verdicts``."""
+        return RecordArray.of(records).verdicts
 
     def judge(
         self, records: RecordArray, sender: MemberFacts, received_at_ms: int, rules: RuleSet
-    ) -> list[Verdict]:
+    ) -> Verdicts:
         """Verdicts on records with verdict zero, in log order; books them and takes their ids."""
         self._floors.advance(received_at_ms, rules)
         self.ids.advance(self._floors, received_at_ms + rules.max_clock_skew_ms, len(records))
@@ -88,7 +90,7 @@ class KernelEngine:
             self.ids.floors,
             codes,
         )
-        return [_VERDICTS[code] for code in codes.tolist()]
+        return Verdicts(codes.tobytes())
 
     def knows(self, event: AdEvent) -> bool:
         """Whether the event's id is taken, as far as ids are remembered."""

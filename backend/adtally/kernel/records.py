@@ -16,6 +16,7 @@ from numba import njit
 from adtally.errors import InvariantBroken
 from adtally.events.batch import split_records
 from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, AdEvent
+from adtally.events.verdict import Verdicts
 from adtally.kernel.compiled import leaf
 from adtally.kernel.sha256 import Hashes, leaf_hashes, tree_root
 from adtally.kernel.words import word16, word48, word64
@@ -65,10 +66,15 @@ class RecordArray(Sequence[bytes]):
         """RFC 9162 root hash over the records."""
         return tree_root(self.leaf_hashes)
 
-    def with_verdicts(self, codes: bytes) -> RecordArray:
-        """The records with these verdicts, one byte each."""
+    @property
+    def verdicts(self) -> Verdicts:
+        """Their verdicts."""
+        return Verdicts(self.rows[:, VERDICT_OFFSET].tobytes())
+
+    def with_verdicts(self, verdicts: Verdicts) -> RecordArray:
+        """The records with these verdicts."""
         rows = self.rows.copy()
-        rows[:, VERDICT_OFFSET] = np.frombuffer(codes, np.uint8)
+        rows[:, VERDICT_OFFSET] = np.frombuffer(verdicts.codes, np.uint8)
         return RecordArray(rows)
 
     def bundle(self) -> bytes:
