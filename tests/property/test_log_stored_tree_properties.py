@@ -202,7 +202,7 @@ def test_stored_tree__fault_at_every_operation__keeps_what_was_synced(
         max_size=5,
     ),
 )
-def test_stored_tree__power_lost_at_any_moment__keeps_what_was_synced(
+def test_stored_tree__killed_or_power_lost_at_any_moment__keeps_what_was_synced(
     seed: int, lives: list[tuple[list[int], int]]
 ) -> None:
     shape = {"file_nodes": 40, "unwritten_bytes": 256}
@@ -220,4 +220,7 @@ def test_stored_tree__power_lost_at_any_moment__keeps_what_was_synced(
             pass
         finally:
             tree.close()
-        disk.restart(life.chance)
+        if life.chance.random() < 0.7:
+            disk.restart(life.chance)
+        else:
+            disk.operations_left = 10**9

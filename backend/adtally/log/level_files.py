@@ -33,6 +33,8 @@ _KEPT = 2
 """Nodes of each level that stay in memory. In a tree of n leaves with last leaf l = n - 1 the
 root is made of nodes (l >> h) - 1 of height h, and a level has n >> h nodes or one less."""
 
+_KEPT_BYTES = _KEPT * HASH_SIZE
+
 
 class LevelFile:
     """An open file. It is closed when nobody holds it any more, so never under a reader."""
@@ -93,9 +95,10 @@ class LevelFiles:
         if height == len(self._tails):
             self._tails.append(_Tail(0, bytearray(), 0))
         tail = self._tails[height]
-        tail.hashes += hashes
-        if len(tail.hashes) >= self._unwritten_bytes:
-            self._write_tail(height)
+        if len(tail.hashes) + len(hashes) < self._unwritten_bytes:
+            tail.hashes += hashes
+        else:
+            self._write_tail(height, hashes)
 
     def node(self, height: int, index: int) -> Hash:
         """The hash of one node; raises as ``read`` does."""
@@ -168,17 +171,17 @@ class LevelFiles:
 
     # Writing -----------------------------------------------------------------------------------
 
-    def _write_tail(self, height: int) -> None:
+    def _write_tail(self, height: int, more: bytes = b"") -> None:
+        """Write what was not written yet, and ``more`` after it."""
         tail = self._tails[height]
-        count = tail.start + len(tail.hashes) // HASH_SIZE
-        if tail.written == count:
+        unwritten = b"".join((tail.hashes[(tail.written - tail.start) * HASH_SIZE :], more))
+        if not unwritten:
             return
-        unwritten = bytes(tail.hashes[(tail.written - tail.start) * HASH_SIZE :])
         self._write_files(height, tail.written, unwritten)
+        count = tail.written + len(unwritten) // HASH_SIZE
         # A new one, for readers may hold the old: they find in it what they came for.
-        start = max(tail.start, count - _KEPT)
-        end = tail.hashes[(start - tail.start) * HASH_SIZE :]
-        self._tails[height] = _Tail(start, end, count)
+        end = (tail.hashes[-_KEPT_BYTES:] + more[-_KEPT_BYTES:])[-_KEPT_BYTES:]
+        self._tails[height] = _Tail(count - len(end) // HASH_SIZE, end, count)
 
     def _write_files(self, height: int, index: int, hashes: bytes) -> None:
         while hashes:

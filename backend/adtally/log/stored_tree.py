@@ -108,8 +108,8 @@ class StoredTree(MerkleTree):
             super().append_packed(hashes)
 
     def leaf(self, index: int) -> Hash:
-        leaf = super().leaf(index)
-        self.inclusion_proof(index)
+        leaf, size = super().leaf(index), self.size
+        self._check_path(leaf, index, size, super().inclusion_proof(index, size))
         return leaf
 
     def root(self, size: int | None = None) -> Hash:
@@ -126,9 +126,7 @@ class StoredTree(MerkleTree):
     def inclusion_proof(self, index: int, size: int | None = None) -> list[Hash]:
         size = self._checked_size(size)
         proof = super().inclusion_proof(index, size)
-        leaf, root = super().leaf(index), self.root(size)
-        with self._checking(f"the path from leaf {index}"):
-            verify_inclusion(leaf, index, size, proof, root)
+        self._check_path(super().leaf(index), index, size, proof)
         return proof
 
     def consistency_proof(self, first: int, second: int | None = None) -> list[Hash]:
@@ -202,6 +200,11 @@ class StoredTree(MerkleTree):
         if root is not None and root != self.root():
             expected = f"root {root.hex()} at size {self.size}"
             raise damaged_level(self._directory, expected, f"root {self.root().hex()}")
+
+    def _check_path(self, leaf: Hash, index: int, size: int, path: list[Hash]) -> None:
+        root = self.root(size)
+        with self._checking(f"the path from leaf {index}"):
+            verify_inclusion(leaf, index, size, path, root)
 
     def _verify_nodes(self, height: int, start: int, end: int) -> None:
         children = self._level_files.read(height - 1, 2 * start, 2 * end)

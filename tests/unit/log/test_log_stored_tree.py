@@ -184,6 +184,61 @@ def test_answers__any_damaged_node__are_right_or_refused(tmp_path: Path, size: i
     tree.verify()
 
 
+class LyingDisk(OsFiles):
+    """One read, the one of this number, gives wrong bytes."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.lie_at = -1
+
+    def pread(self, descriptor: int, size: int, offset: int) -> bytes:
+        data = super().pread(descriptor, size, offset)
+        self.reads += 1
+        return bytes(len(data)) if self.reads - 1 == self.lie_at else data
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda tree: tree.leaf(13),
+        lambda tree: tree.root(100),
+        lambda tree: tree.inclusion_proof(13, 100),
+        lambda tree: tree.consistency_proof(50, 100),
+        lambda tree: tree.consistency_proof(50),
+    ],
+)
+def test_answers__any_read_that_lies__are_right_or_refused(
+    tmp_path: Path, plain: MerkleTree, ask: Callable[[MerkleTree], object]
+) -> None:
+    disk = LyingDisk()
+    tree = StoredTree.open(tmp_path, files=disk, file_nodes=64, unwritten_bytes=1)
+    tree.append_packed(LEAVES)
+    right, refused = ask(plain), 0
+    disk.reads = 0
+    assert ask(tree) == right
+    for number in range(disk.reads):
+        disk.reads, disk.lie_at = 0, number
+        answer = answer_or_error(ask, tree)
+        if isinstance(answer, StorageCorrupt):
+            refused += 1
+        else:
+            assert answer == right
+    assert refused > 4
+
+
+def test_root__newest__comes_from_memory_alone(tmp_path: Path) -> None:
+    leaves, plain, size = LEAVES * 2, MerkleTree(), 0
+    tree = StoredTree.open(tmp_path, file_nodes=64, unwritten_bytes=1)
+    for count in [*[1] * 70, 64, 5, 128, 200, 3]:
+        more = leaves[size * HASH_SIZE : (size + count) * HASH_SIZE]
+        tree.append_packed(more)
+        plain.append_packed(more)
+        size += count
+        assert tree.root() == plain.root()
+        for path in tmp_path.iterdir():
+            path.write_bytes(bytes(path.stat().st_size))
+
+
 def test_verify__any_damaged_node__is_found_and_named(directory: Path) -> None:
     tree = reopened(directory)
     tree.verify()
