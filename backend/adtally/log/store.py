@@ -8,7 +8,6 @@ holds is only known by reading it again.
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from types import TracebackType
 
 from adtally.errors import Conflict, InvalidInput, StorageCorrupt, StorageFailed, StorageFull
 from adtally.log.bundle import decode_bundle, encode_bundle, slice_bundle
-from adtally.log.files import FileLayer, OsFiles
+from adtally.log.files import FileLayer, OsFiles, write_all
 from adtally.log.frame_index import FrameIndex, FramePlace
 from adtally.log.segment import (
     MAX_PAYLOAD,
@@ -175,7 +174,7 @@ class LogStore:
         self._failure = "an append was interrupted"
         try:
             self._make_room(len(frame))
-            self._write(frame, self._offset)
+            write_all(self._files, self._descriptor, frame, self._offset)
             self._files.fdatasync(self._descriptor)
         except OSError as error:
             self._failure = str(error)
@@ -305,7 +304,8 @@ class LogStore:
             # After a failed fdatasync the page cache can show a frame that the disk never got;
             # only the last frame can be such a one. Written again, it is on disk.
             offset, header = scan.frames[-1]
-            self._write(self._files.read(path, offset, header.size), offset)
+            frame = self._files.read(path, offset, header.size)
+            write_all(self._files, self._descriptor, frame, offset)
             self._files.fdatasync(self._descriptor)
 
     # Writing
@@ -340,14 +340,6 @@ class LogStore:
         self._descriptor, self._is_new = descriptor, True
         self._offset = self._capacity = 0
         self._segments.append(path)
-
-    def _write(self, data: bytes, offset: int) -> None:
-        written = self._files.pwrite(self._descriptor, data, offset)
-        while written < len(data):
-            more = self._files.pwrite(self._descriptor, data[written:], offset + written)
-            if more <= 0:
-                raise OSError(errno.EIO, "the disk took no more bytes")
-            written += more
 
     def _enter(self, offset: int, header: FrameHeader) -> None:
         """Remember where a frame stands, and what the next one must say."""
