@@ -7,6 +7,7 @@ into the tree, priced and signed for before their 200. Machines differ: compare 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +27,9 @@ PARTS: dict[str, Callable[[Stage], Sheet]] = {
     "tessera": tessera.measure,
 }
 
+_QUIET = 0.5
+"""Runnable processes, mean of the last minute, up to which a machine is called quiet."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
@@ -35,7 +39,7 @@ def main() -> int:
     if only:
         PARTS[only](Stage())
         return 0
-    sheets, seconds = [], {}
+    sheets, seconds = [_circumstances()], {}
     for name, measure in PARTS.items():
         started = time.monotonic()
         sheets.append(measure(Stage()))
@@ -44,6 +48,15 @@ def main() -> int:
     write_json(BUILD / "report.json", report)
     print(f"written: {BUILD / 'report.json'}; {sum(seconds.values())} s: {seconds}")
     return 0
+
+
+def _circumstances() -> Sheet:
+    """Whether others used the machine: rates are then lower, and ratios less certain."""
+    sheet = Sheet()
+    busy = os.getloadavg()[0]
+    if busy > _QUIET:
+        sheet.note(f"the machine was not quiet: load average {busy:.1f} when the bench began")
+    return sheet
 
 
 def _report(sheets: list[Sheet], seconds: dict[str, int]) -> dict[str, object]:

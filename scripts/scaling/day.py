@@ -1,7 +1,7 @@
 """A day of every log's queue: what arrives, what its one sequencer takes, how long events wait.
 
 Each log's sequencer dies once, at the worst moment: the peak of the day. Until its standby takes
-over nothing is taken; what the queue does not hold its publishers keep (503) and send again.
+over nothing is taken; publishers keep what they have no receipt for, and send it again.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-
-from adtally.intake.sequencer import MAX_WAITING_EVENTS
 
 from .inputs import UnitCosts
 from .placement import Placement, log_events, work_seconds
@@ -29,7 +27,7 @@ class Day:
         load: share of its core that each log needed in its busiest step.
         waits_seconds, waits_events: how long an event of each step waited at most before it was
             taken, and how many events that stands for.
-        held: most events that publishers of a log had to keep at once.
+        unanswered: most events of one log that had arrived and were not taken yet.
         sent_twice: events of batches that a dying sequencer had not answered.
     """
 
@@ -38,7 +36,7 @@ class Day:
     load: Floats
     waits_seconds: Floats
     waits_events: Ints
-    held: int
+    unanswered: int
     sent_twice: int
 
     def wait_seconds(self, share: float) -> float:
@@ -72,7 +70,7 @@ def run_day(
         load=arrived.max(axis=1) * seconds / np.maximum(events, 1) / STEP_SECONDS,
         waits_seconds=waits.ravel(),
         waits_events=arrived.ravel(),
-        held=max(0, int(waiting.max()) - MAX_WAITING_EVENTS),
+        unanswered=int(waiting.max()),
         sent_twice=int(np.ceil(at_death).sum()),
     )
 

@@ -21,14 +21,12 @@ WANTED = (
     "ingest.binary_10.events_per_second",
     "ingest.binary_1000.events_per_second",
     "ingest.batch_p50_ms",
-    "ingest.batch_p99_ms",
     "audit.events_per_second",
     "limit.fdatasync_per_second",
     "gas.anchor_1m_3sig",
     "gas.anchor_1g_3sig",
     "gas.settle",
     "gas.claim_many_line_repeat",
-    "gas.fund",
 )
 
 
@@ -65,7 +63,6 @@ class UnitCosts:
     anchor_gas_a_level: float
     settle_gas: int
     claim_gas: int
-    fund_gas: int
 
 
 def unit_costs(table: Mapping[str, Measured]) -> UnitCosts:
@@ -94,18 +91,13 @@ def unit_costs(table: Mapping[str, Measured]) -> UnitCosts:
         anchor_gas_a_level=a_level,
         settle_gas=round(value["gas.settle"]),
         claim_gas=round(value["gas.claim_many_line_repeat"]),
-        fund_gas=round(value["gas.fund"]),
     )
 
 
 def recorded(path: Path = RECORDED) -> Table:
-    """The figures as they were recorded.
-
-    Raises:
-        ValueError: one that is needed is not among them.
-    """
+    """The figures as they were recorded."""
     raw = json.loads(path.read_text())
-    return _whole({name: Measured(**each) for name, each in raw.items()})
+    return {name: Measured(**each) for name, each in raw.items()}
 
 
 def _whole(table: Table) -> Table:
@@ -116,7 +108,11 @@ def _whole(table: Table) -> Table:
 
 
 def newest(root: Path = ROOT, fallback: Table | None = None) -> Table:
-    """Figures of the reports under ``root`` where there are any, else the recorded ones."""
+    """Figures of the reports under ``root`` where there are any, else the recorded ones.
+
+    Raises:
+        ValueError: one that is needed is in neither.
+    """
     table = dict(recorded() if fallback is None else fallback)
     for place in REPORTS:
         path = root / place
@@ -128,7 +124,7 @@ def newest(root: Path = ROOT, fallback: Table | None = None) -> Table:
             if name in report["figures"]:
                 figure = report["figures"][name]
                 table[name] = Measured(figure["value"], figure["unit"], source)
-    return table
+    return _whole(table)
 
 
 def record(table: Table, path: Path = RECORDED) -> None:

@@ -134,7 +134,7 @@ def _of(day: Outcome) -> dict[str, str]:
         "wait for a sequencer, 99 %, longest": (
             f"{played.wait_seconds(0.99):.1f} s, {float(played.waits_seconds.max()):.1f} s"
         ),
-        "events that publishers of one log kept meanwhile": f"{played.held:,}",
+        "unanswered events of one log, most": f"{played.unanswered:,}",
         "events sent twice at takeover, logged once": f"{played.sent_twice:,}",
         "logs a publisher sends to, mean, most": (
             f"{needs.logs_a_publisher:.1f}, {needs.logs_a_publisher_most}"
