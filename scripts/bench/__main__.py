@@ -15,7 +15,7 @@ from collections.abc import Callable
 from scripts.figures import Figures, Part, commit, report_json, write_json
 
 from .parts import audit, intake, limits, naive, raw_http, tessera
-from .sheet import Sheet, ratios
+from .sheet import NOT_QUIET, Sheet, ratios
 from .stage import BUILD, ROOT, Stage
 
 PARTS: dict[str, Callable[[Stage], Sheet]] = {
@@ -55,7 +55,7 @@ def _circumstances() -> Sheet:
     sheet = Sheet()
     busy = os.getloadavg()[0]
     if busy > _QUIET:
-        sheet.note(f"the machine was not quiet: load average {busy:.1f} when the bench began")
+        sheet.note(f"{NOT_QUIET}: load average {busy:.1f} when the bench began")
     return sheet
 
 

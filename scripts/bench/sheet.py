@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from scripts.figures import Figure, Figures
 
+NOT_QUIET = "the machine was not quiet"
+"""How the note begins that says that others used the machine."""
+
 
 @dataclass(slots=True)
 class Sheet:

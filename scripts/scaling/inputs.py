@@ -14,6 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from scripts.bench.sheet import NOT_QUIET
+
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = Path(__file__).with_name("measured.json")
 REPORTS = ("build/bench/report.json", "build/contracts/report.json")
@@ -146,4 +148,5 @@ def _source(place: str, report: Mapping[str, Any], day: date) -> str:
         f"{machine['cpus']} cores of {machine.get('cpu', machine['architecture'])}, {gib} GiB, "
         f"{machine.get('disk', 'unknown')} disk, {machine.get('filesystem', 'unknown')}"
     )
-    return f"{command}, {day.isoformat()}, {hardware}"
+    busy = any(note.startswith(NOT_QUIET) for note in report.get("notes", ()))
+    return f"{command}, {day.isoformat()}, {hardware}{', not quiet' if busy else ''}"

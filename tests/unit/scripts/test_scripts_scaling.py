@@ -264,6 +264,7 @@ def test_newest__a_report__its_figures_and_hardware_before_the_recorded(tmp_path
         "machine": {"cpus": 2, "cpu": "Some CPU", "memory_bytes": 24 * 2**30, "disk": "NVMe",
                     "filesystem": "xfs", "architecture": "x"},
         "commit": "c0ffee",
+        "notes": ["the machine was not quiet: load average 3.5 when the bench began"],
         "figures": {name: {"value": 5, "unit": "1/s", "how": ""}},
     }  # fmt: skip
     path = tmp_path / "build" / "bench" / "report.json"
@@ -271,7 +272,7 @@ def test_newest__a_report__its_figures_and_hardware_before_the_recorded(tmp_path
     path.write_text(json.dumps(report))
     table = newest(tmp_path)
     assert table[name].value == 5
-    assert "2 cores of Some CPU, 24 GiB, NVMe disk, xfs" in table[name].source
+    assert "2 cores of Some CPU, 24 GiB, NVMe disk, xfs, not quiet" in table[name].source
     assert table["gas.settle"] == recorded()["gas.settle"]
 
 
