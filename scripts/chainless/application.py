@@ -16,11 +16,11 @@ from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
 from adtally.config import Settings
 from adtally.events.signature import address_of
 from adtally.intake.clock import VirtualClock
-from adtally.intake.sequencer import Sequencer
+from adtally.intake.recovery import LogFolders, recovered_sequencer
 from adtally.jobs.attestations import AttestationDesk
 from adtally.kernel.engine import KernelEngine
 from adtally.log.checkpoint import NoteSigner
-from adtally.log.store import LogStore
+from adtally.settlement.engine import PlainEngine
 from adtally.settlement.machine import FactsEntry, LogMachine
 from adtally.storage.database import Database
 from adtally.storage.migrations import upgrade
@@ -58,20 +58,26 @@ DEPLOYMENT = Deployment(
 async def open_application(
     directory: Path,
     facts: Callable[[], Sequence[FactsEntry]],
-    machine: LogMachine | None = None,
     *,
     max_body_bytes: int,
+    is_compiled: bool = True,
 ) -> AsyncIterator[FastAPI]:
     """The application on the log in ``directory``; a new log begins with ``facts``.
 
     Args:
-        machine: by default a fresh one on the compiled rules. Time stands at ``NOON_MS``.
+        is_compiled: whether the compiled rules judge, or the reference. Time stands at ``NOON_MS``.
     """
     clock = VirtualClock(directory / "clock", NOON_MS)
-    if machine is None:
-        machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=KernelEngine)
-    sequencer = Sequencer(LogStore.open(directory / "log"), machine, clock, RECEIPT_KEY)
-    sequencer.recover()
+    engine = KernelEngine if is_compiled else PlainEngine
+    machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=engine)
+    settings = Settings(data_dir=directory, clock="virtual", max_body_bytes=max_body_bytes)
+    folders = LogFolders(
+        settings.log_dir,
+        settings.tree_dir,
+        settings.snapshots_dir,
+        settings.snapshot_every_entries if is_compiled else None,
+    )
+    sequencer = recovered_sequencer(folders, machine, clock, RECEIPT_KEY)
     sequencer.start()
     if sequencer.store.size == 0:
         await sequencer.enter_facts(lambda _: facts())
@@ -80,7 +86,7 @@ async def open_application(
     dataset = Dataset(directory / "parquet", DEPLOYMENT.log_origin)
     campaigns = machine.facts.campaigns
     service = Service(
-        settings=Settings(data_dir=directory, clock="virtual", max_body_bytes=max_body_bytes),
+        settings=settings,
         deployment=DEPLOYMENT,
         clock=clock,
         sequencer=sequencer,
