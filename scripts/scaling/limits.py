@@ -55,7 +55,7 @@ def stops(scenario: Scenario, costs: UnitCosts, table: Mapping[str, Measured]) -
         Stop(
             "memory for ids",
             f"{_big(SMALL_MEMORY_BYTES / per_event)} events a day in 16 GiB",
-            f"{per_event:.1f} bytes (computed) for each event of a day, kept for that and 70 minutes",
+            f"{per_event:.1f} bytes an event of the day (computed), kept a day and 70 minutes",
             "more logs, more memory, or a shorter `max_event_age_ms`",
         ),
         Stop(
