@@ -50,6 +50,9 @@ class Settings(BaseSettings):
         max_body_bytes: larger request bodies are refused.
         engine: ``plain`` judges by the reference, some ten times slower, should the compiled
             rules ever be doubted.
+        archive_url: fsspec URL of a folder that sealed segments are copied to; None: nowhere.
+        keep_local_segments: how many sealed segments stay on the local disk once they are in the
+            archive; None: all.
     """
 
     model_config = SettingsConfigDict(env_prefix="ADTALLY_")
@@ -70,6 +73,8 @@ class Settings(BaseSettings):
     job_tick_seconds: float = Field(1.0, gt=0)
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
     engine: Literal["kernel", "plain"] = "kernel"
+    archive_url: str | None = None
+    keep_local_segments: int | None = Field(None, ge=1)
 
     @property
     def deployment_path(self) -> Path:
@@ -86,6 +91,10 @@ class Settings(BaseSettings):
     @property
     def parquet_dir(self) -> Path:
         return self.data_dir / "parquet"
+
+    @property
+    def archive_cache_dir(self) -> Path:
+        return self.data_dir / "archive-cache"
 
     @property
     def sqlalchemy_url(self) -> str:

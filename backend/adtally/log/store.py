@@ -9,7 +9,6 @@ holds is only known by reading it again.
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +27,12 @@ from adtally.log.segment import (
     encode_frame,
     read_frame,
     scan_segment,
+    segment_index,
+    segment_name,
 )
 
 SEGMENT_BYTES = 64 * 2**20
 LOCK_NAME = "lock"
-_SEGMENT_NAME = re.compile(r"segment-([0-9]{16})\.log\Z")
 _READ_BYTES = 4 * 2**20
 _NO_DESCRIPTOR = -1
 
@@ -43,6 +43,15 @@ class Frame:
 
     first_index: int
     entries: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSegment:
+    """A segment that is never written again: its file, and its entries (end exclusive)."""
+
+    path: Path
+    first_index: int
+    end_index: int
 
 
 class LogStore:
@@ -215,6 +224,15 @@ class LogStore:
             )
         return self._index.place(self._index.find(index)).end_index
 
+    def sealed_segments(self) -> list[SealedSegment]:
+        """Every segment but the one being written, in order; safe from any thread."""
+        paths = list(self._segments)
+        starts = [segment_index(path.name) for path in paths]
+        return [
+            SealedSegment(path, start, end)
+            for path, start, end in zip(paths, starts, starts[1:], strict=False)
+        ]
+
     def close(self) -> None:
         """Give up files and lock; what was appended is on disk already."""
         if self._descriptor != _NO_DESCRIPTOR:
@@ -240,7 +258,7 @@ class LogStore:
 
     def _recover(self) -> None:
         names = self._files.list_names(self._directory)
-        names = sorted(name for name in names if _first_index(name) >= 0)
+        names = sorted(name for name in names if segment_index(name) >= 0)
         scan = None
         for number, name in enumerate(names):
             scan = self._recover_segment(name, is_last=number == len(names) - 1)
@@ -252,12 +270,12 @@ class LogStore:
 
     def _recover_segment(self, name: str, *, is_last: bool) -> Scan:
         path = self._directory / name
-        if _first_index(name) != self._position.index:
+        if segment_index(name) != self._position.index:
             raise StorageCorrupt(
                 f"the log has a gap before segment {name}",
                 field=name,
                 expected=f"a segment that starts at index {self._position.index}",
-                found=f"one that starts at {_first_index(name)}",
+                found=f"one that starts at {segment_index(name)}",
                 action="restore the missing segment from a copy (an attestor keeps one)",
             )
         data = self._files.read(path, 0, MAX_PAYLOAD)
@@ -300,7 +318,7 @@ class LogStore:
             self._capacity = size
 
     def _rotate(self) -> None:
-        path = self._directory / f"segment-{self._position.index:016d}.log"
+        path = self._directory / segment_name(self._position.index)
         descriptor = self._files.open(path, create=True)
         if self._descriptor != _NO_DESCRIPTOR:
             self._files.close(self._descriptor)
@@ -348,12 +366,6 @@ class LogStore:
             expected = f"the frame of entries {place.first_index} to {place.end_index}"
             raise damaged(name, place.offset, expected, "other bytes")
         return frame[1]
-
-
-def _first_index(name: str) -> int:
-    """Index in a segment's name; -1 for other files."""
-    match = _SEGMENT_NAME.match(name)
-    return int(match[1]) if match else -1
 
 
 def _failed(path: Path, error: OSError) -> StorageFailed:
