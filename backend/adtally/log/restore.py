@@ -156,6 +156,7 @@ def _clear_place(directory: Path, files: OsFiles) -> None:
 def _plan(archive: Archive, origin: str | None) -> tuple[list[Manifest], tuple[str, ...]]:
     """The manifests in order, without a gap, all of one log; and what does not count."""
     sizes = archive.sizes()
+    _refuse_lone_manifests(archive, sizes)
     segments = [name for name in sizes if segment_index(name) >= 0]
     manifests: list[Manifest] = []
     not_counted: list[str] = []
@@ -167,21 +168,6 @@ def _plan(archive: Archive, origin: str | None) -> tuple[list[Manifest], tuple[s
         end = manifests[-1].end_index if manifests else 0
         _check_follows(manifest, end, origin or (manifests and manifests[0].origin) or None)
         manifests.append(manifest)
-    missing = sorted(
-        name
-        for name in sizes
-        if name.startswith("segment-")
-        and name.endswith(".json")
-        and name.removesuffix(".json") + ".log" not in sizes
-    )
-    if missing:
-        raise StorageCorrupt(
-            f"the archive lacks the segment of {missing[0]}",
-            field=archive.place,
-            expected="a segment for every manifest",
-            found="none",
-            action="restore the object from another copy of the archive",
-        )
     if not manifests:
         raise VerificationFailed(
             "the archive holds no segment",
@@ -191,6 +177,24 @@ def _plan(archive: Archive, origin: str | None) -> tuple[list[Manifest], tuple[s
             action="see that the URL is right",
         )
     return manifests, tuple(not_counted)
+
+
+def _refuse_lone_manifests(archive: Archive, sizes: dict[str, int]) -> None:
+    lone = [
+        name
+        for name in sizes
+        if name.startswith("segment-")
+        and name.endswith(".json")
+        and name.removesuffix(".json") + ".log" not in sizes
+    ]
+    if lone:
+        raise StorageCorrupt(
+            f"the archive lacks the segment of {lone[0]}",
+            field=archive.place,
+            expected="a segment for every manifest",
+            found="none",
+            action="restore the object from another copy of the archive",
+        )
 
 
 def _check_follows(manifest: Manifest, end: int, origin: str | None) -> None:
