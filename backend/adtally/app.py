@@ -41,8 +41,9 @@ from adtally.jobs.archive import ArchiveJob
 from adtally.jobs.attestations import AttestationDesk
 from adtally.jobs.context import JobContext
 from adtally.jobs.decisions import AnchorPolicy
+from adtally.jobs.derive import DeriveJob
 from adtally.jobs.requests import RequestBook
-from adtally.jobs.runner import JobRunner, standard_jobs
+from adtally.jobs.runner import JobRunner, Round, standard_jobs
 from adtally.kernel.engine import KernelEngine, prepare
 from adtally.log.archive import Archive
 from adtally.log.archived_files import ArchivedFiles
@@ -233,11 +234,12 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             push_minimum_base_units=settings.push_minimum_base_units,
         )
         archive = _archive_job(settings, deployment, sequencer)
-        runner = JobRunner(
-            jobs,
-            tick_seconds=settings.job_tick_seconds,
-            background={} if archive is None else {"archive": archive.run},
-        )
+        deriver = _deriver(settings, deployment, sequencer)
+        background: dict[str, Round] = {} if archive is None else {"archive": archive.run}
+        if settings.derive_every_entries:
+            derive = DeriveJob(deriver, sequencer.store, settings.derive_every_entries)
+            background["derive"] = derive.run
+        runner = JobRunner(jobs, tick_seconds=settings.job_tick_seconds, background=background)
         await runner.start()
         stack.push_async_callback(runner.stop)
         yield Service(
@@ -248,7 +250,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             database=database,
             desk=AttestationDesk(database, clock),
             note_signer=NoteSigner(deployment.log_origin, keys.checkpoint),
-            deriver=_deriver(settings, deployment, sequencer),
+            deriver=deriver,
             archive=archive,
         )
 

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         max_body_bytes: larger request bodies are refused.
         engine: ``plain`` judges by the reference, some ten times slower, should the compiled
             rules ever be doubted.
+        derive_every_entries: Parquet is derived in the background whenever so many entries wait;
+            0: only when a report asks.
         archive_url: fsspec URL of a folder that sealed segments are copied to; None: nowhere.
         keep_local_segments: how many sealed segments stay on the local disk once they are in the
             archive; None: all.
@@ -73,6 +75,7 @@ class Settings(BaseSettings):
     job_tick_seconds: float = Field(1.0, gt=0)
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
     engine: Literal["kernel", "plain"] = "kernel"
+    derive_every_entries: int = Field(1_048_576, ge=0)
     archive_url: str | None = None
     keep_local_segments: int | None = Field(None, ge=1)
 

@@ -45,8 +45,11 @@ class Deriver:
     def dataset(self) -> Dataset:
         return self._dataset
 
-    def catch_up(self) -> int:
+    def catch_up(self, most_parts: int | None = None) -> int:
         """Derive every whole batch that the log holds now.
+
+        Args:
+            most_parts: end after filling so many parts, None: when there is nothing left.
 
         Returns:
             The number of log entries covered afterwards.
@@ -60,8 +63,9 @@ class Deriver:
                 self._check_same_log()
                 self._is_checked = True
             size = self._source.size
-            while self._dataset.size < size and self._step(size):
-                pass
+            left = -1 if most_parts is None else most_parts
+            while left != 0 and self._dataset.size < size and self._step(size):
+                left -= 1
             return self._dataset.size
 
     def _step(self, size: int) -> bool:
