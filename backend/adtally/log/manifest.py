@@ -16,6 +16,8 @@ from adtally.rfc9162 import HASH_SIZE
 from adtally.types import UINT64_MAX, Hash
 
 VERSION = 1
+MAX_BYTES = 4096
+"""Far more than one needs; what is larger is not parsed at all."""
 _END = b"}\n"
 
 
@@ -66,6 +68,8 @@ class Manifest:
         Raises:
             VerificationFailed: it is no manifest, or that of another segment.
         """
+        if len(data) > MAX_BYTES:
+            raise _refused(name, f"at most {MAX_BYTES} bytes", f"{len(data)} bytes")
         try:
             values = json.loads(data)
             manifest = cls(**{field.name: _value(field.name, values) for field in fields(cls)})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -24,6 +26,7 @@ from adtally.log.store import LogStore
 from support.archived_log import (
     ORIGIN,
     SEGMENT,
+    FaultyTarget,
     archive_all,
     archived,
     local_archive,
@@ -131,6 +134,52 @@ def test_archive__manifest_half_written__finished(log: Path, target: Path) -> No
         path.write_bytes(whole[:40])
         archived(log, local_archive(target))
         assert path.read_bytes() == whole
+
+
+def test_archive__unfinished_manifest_of_something_else__conflict_and_untouched(
+    log: Path, target: Path
+) -> None:
+    archived(log, local_archive(target))
+    path = manifests(target)[0]
+    path.write_bytes(b'{\n  "version": 9')
+    with pytest.raises(Conflict):
+        archived(log, local_archive(target))
+    assert path.read_bytes() == b'{\n  "version": 9'
+
+
+class _LossyTarget(FaultyTarget):
+    """Says nothing, and keeps something else."""
+
+    def open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        if mode == "wb":
+            Path(path).write_bytes(b"something else")
+            path = os.devnull
+        return super().open(path, mode, **options)
+
+
+def test_archive__target_keeps_other_bytes__never_counted(log: Path, target: Path) -> None:
+    with pytest.raises(StorageCorrupt):
+        archived(log, Archive(_LossyTarget(), str(target)))
+    assert not manifests(target)
+
+
+def test_archive__local_target__object_is_on_disk_before_its_manifest_is_written(
+    log: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, bool]] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced.append((path.name, path.with_suffix(".json").exists()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    archived(log, local_archive(target))
+    for name in segments(target):
+        first = synced.index((name, False))
+        assert synced[first + 1][0] == target.name
+        assert (Path(name).with_suffix(".json").name, True) in synced[first:]
 
 
 @pytest.mark.parametrize("other", ["origin", "entries"])
