@@ -1,6 +1,6 @@
 """What an archive says of one segment: ``segment-*.json`` beside ``segment-*.log``.
 
-The format is specified in docs/spec/archive.md. It is canonical: a parser takes exactly what
+The format is described in docs/operating/archive.md. It is canonical: a parser takes exactly what
 ``encode`` writes.
 """
 
@@ -56,7 +56,7 @@ class Manifest:
     def encode(self) -> bytes:
         """Its bytes, the only ones that ``parse`` takes for it."""
         values = {
-            name: value.hex() if isinstance(value, bytes) else value
+            name: "0x" + value.hex() if isinstance(value, bytes) else value
             for name, value in asdict(self).items()
         }
         return (json.dumps({"version": VERSION} | values, indent=2) + "\n").encode()
@@ -74,7 +74,7 @@ class Manifest:
             values = json.loads(data)
             manifest = cls(**{field.name: _value(field.name, values) for field in fields(cls)})
             is_canonical = manifest.encode() == data
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _refused(name, "a manifest of this version", "something else") from None
         if not is_canonical:
             raise _refused(name, "a manifest as it is written", "other bytes for the same")
@@ -98,14 +98,14 @@ def is_finished(data: bytes) -> bool:
 
 
 def _value(name: str, values: Any) -> Any:
-    """A field's value; raises ValueError, KeyError or TypeError if it is none."""
+    """A field's value; raises what ``parse`` catches if it is none."""
     value = values[name]
     if name == "origin":
         if not isinstance(value, str):
             raise ValueError(name)
         return value
     if name in ("sha256", "root_hash"):
-        digest = bytes.fromhex(value)
+        digest = bytes.fromhex(value.removeprefix("0x"))
         if len(digest) != HASH_SIZE:
             raise ValueError(name)
         return digest

@@ -352,7 +352,7 @@ def _damaged(name: str, target: Path) -> type[AdtallyError]:
             return VerificationFailed
         case "root":
             values = json.loads(notes[1].read_bytes())
-            values["root_hash"] = "00" * 32
+            values["root_hash"] = "0x" + "00" * 32
             notes[1].write_text(json.dumps(values, indent=2) + "\n")
             return VerificationFailed
         case _:

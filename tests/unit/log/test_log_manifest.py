@@ -68,9 +68,10 @@ def altered(**changes: object) -> bytes:
         altered(first_index=UINT64_MAX + 1),
         altered(end_index=5),
         altered(end_frame=2),
-        altered(sha256="01" * 31),
-        altered(sha256="0x" + "01" * 32),
-        altered(root_hash="GG" * 32),
+        altered(sha256="0x" + "01" * 31),
+        altered(sha256="01" * 32),
+        altered(root_hash="0x" + "GG" * 32),
+        altered(root_hash="0x" + "AB" * 32),
         altered(root_hash=None),
     ],
 )
