@@ -92,7 +92,6 @@ class Archive:
             StorageFailed: the target does not answer.
         """
         with self._asking("list"):
-            self._files.invalidate_cache()
             try:
                 listed = self._files.ls(self._root, detail=True)
             except FileNotFoundError:
@@ -241,8 +240,9 @@ class Archive:
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
-        """File systems raise whatever their client libraries do."""
+        """File systems raise whatever their client libraries do, and remember old listings."""
         try:
+            self._files.invalidate_cache()
             yield
         except AdtallyError:
             raise

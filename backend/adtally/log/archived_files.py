@@ -17,6 +17,7 @@ from adtally.log.segment import segment_index
 logger = logging.getLogger(__name__)
 
 CACHED_SEGMENTS = 4
+PATIENCE_SECONDS = 10.0
 _RETRY_SECONDS = 2
 
 
@@ -32,10 +33,18 @@ class ArchivedFiles(OsFiles):
         origin: the log's name; segments of another are refused.
         cache: a folder of its own; emptied here.
         cached_segments: how many may be in it.
+        patience_seconds: how long a read waits for others that fetch, then it raises Overloaded:
+            a target that hangs must not take all the threads there are.
     """
 
     def __init__(
-        self, archive: Archive, origin: str, cache: Path, cached_segments: int = CACHED_SEGMENTS
+        self,
+        archive: Archive,
+        origin: str,
+        cache: Path,
+        *,
+        cached_segments: int = CACHED_SEGMENTS,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._archive = archive
         self._origin = origin
@@ -43,6 +52,7 @@ class ArchivedFiles(OsFiles):
         self._cached_segments = cached_segments
         self._cached: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
+        self._patience_seconds = patience_seconds
         self._fetching: set[str] = set()
         self._spares_loop = False
         cache.mkdir(parents=True, exist_ok=True)
@@ -91,9 +101,13 @@ class ArchivedFiles(OsFiles):
                 raise
         if self._spares_loop and _is_in_event_loop():
             return self._read_without_waiting(path.name, offset, size)
-        with self._lock:
+        if not self._lock.acquire(timeout=self._patience_seconds):
+            raise _come_again(path.name)
+        try:
             self._provide(path.name)
             return super().read(self._cache / path.name, offset, size)
+        finally:
+            self._lock.release()
 
     def _read_without_waiting(self, name: str, offset: int, size: int) -> bytes:
         try:
@@ -103,10 +117,7 @@ class ArchivedFiles(OsFiles):
                 self._fetching.add(name)
                 # A daemon: a target that hangs must not keep a stopping process alive.
                 threading.Thread(target=self._prefetch, args=(name,), daemon=True).start()
-            raise Overloaded(
-                f"segment {name} is being fetched from the archive",
-                retry_after_seconds=_RETRY_SECONDS,
-            ) from None
+            raise _come_again(name) from None
 
     def _prefetch(self, name: str) -> None:
         try:
@@ -138,6 +149,12 @@ class ArchivedFiles(OsFiles):
         self._archive.fetch(manifest, temporary)
         temporary.rename(self._cache / name)
         self._cached[name] = None
+
+
+def _come_again(name: str) -> Overloaded:
+    return Overloaded(
+        f"segment {name} is being fetched from the archive", retry_after_seconds=_RETRY_SECONDS
+    )
 
 
 def _is_in_event_loop() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from adtally.jobs.runner import JobRunner
 from adtally.kernel.engine import KernelEngine
 from adtally.log.archive import Archive
 from adtally.log.archived_files import ArchivedFiles
+from adtally.log.manifest import Manifest
 from adtally.log.restore import restore
 from adtally.log.store import LogStore
 from adtally.settlement.machine import LogMachine
@@ -204,6 +206,37 @@ async def test_runner__archive_in_the_background__first_round_holds_nobody_up(
     await asyncio.wait_for(done.wait(), 30)
     await runner.stop()
     assert job.view().sealed_behind_entries == 0
+
+
+@pytest.mark.asyncio
+async def test_run__cancelled__the_copy_ends_and_the_next_start_takes_it_up(
+    sequencer: Sequencer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = ArchiveJob(sequencer, url, ORIGIN)
+    copying, cancelled, ended = (threading.Event() for _ in range(3))
+    put = Archive.put
+
+    def slow(archive: Archive, manifest: Manifest, segment: Path) -> None:
+        copying.set()
+        assert cancelled.wait(30)
+        try:
+            put(archive, manifest, segment)
+        finally:
+            ended.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "put", slow)
+        running = asyncio.create_task(job.run())
+        assert await asyncio.to_thread(copying.wait, 30)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        cancelled.set()
+        assert await asyncio.to_thread(ended.wait, 30)
+    assert job.view().archived_segments == 0
+    again = ArchiveJob(sequencer, url, ORIGIN)
+    await again.run()
+    assert again.view().sealed_behind_entries == 0
 
 
 @pytest.mark.asyncio

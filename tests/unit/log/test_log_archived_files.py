@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,6 +165,31 @@ def test_read__archive_down_while_serving__local_entries_and_appends_go_on(site:
         store.append([b"more"])
         site.mend_target()
         assert store.entry(0) == ENTRIES[0]
+
+
+def test_read__target_hangs__others_are_told_to_come_again(site: Site) -> None:
+    files = ArchivedFiles(site.archive, ORIGIN, site.cache, cached_segments=1, patience_seconds=0.1)
+    with LogStore.open(site.log, segment_bytes=SEGMENT, files=files) as store:
+        asked, answer = threading.Event(), threading.Event()
+        run = site.target.run
+
+        def hang(call: Callable[[], Any], half: Callable[[], Any] = lambda: None) -> Any:
+            asked.set()
+            assert answer.wait(30)
+            return run(call, half)
+
+        site.target.run = hang  # type: ignore[method-assign]
+        found: list[bytes] = []
+        first = threading.Thread(target=lambda: found.append(store.entry(0)))
+        first.start()
+        assert asked.wait(30)
+        with pytest.raises(Overloaded):
+            store.entry(len(ENTRIES) // 2)
+        assert store.entry(len(ENTRIES) - 1) == ENTRIES[-1]
+        answer.set()
+        first.join()
+        assert found == [ENTRIES[0]]
+        assert store.entry(len(ENTRIES) // 2) == ENTRIES[len(ENTRIES) // 2]
 
 
 @pytest.mark.asyncio
