@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from adtally.errors import Overloaded, StorageCorrupt, StorageFailed
 from adtally.log.archive import Archive
 from adtally.log.archived_files import ArchivedFiles
 from adtally.log.archiver import Archiver
+from adtally.log.files import OsFiles
 from adtally.log.store import LogStore
 from support.archived_log import (
     ORIGIN,
@@ -111,6 +113,51 @@ def test_drop__archived_copy_damaged__local_one_stays(tmp_path: Path) -> None:
             archiver.drop_local(1)
         first = store.sealed_segments()[0].path.name
         assert before.keys() - segments(site.log).keys() == {first}
+
+
+@pytest.mark.parametrize("tail", [bytes(512), b"\x00\x01", b""])
+def test_drop__local_copy_longer_than_the_archived_one__only_zeros_are_let_go(
+    tmp_path: Path, tail: bytes
+) -> None:
+    site = Site(tmp_path)
+    write_log(site.log, BATCHES)
+    with site.open() as store:
+        archiver = Archiver(store, site.archive, ORIGIN)
+        archive_all(archiver, tree_of(store))
+        path = store.sealed_segments()[0].path
+        data = path.read_bytes()
+        path.write_bytes(data + tail if tail else data[:-1])
+        if tail == bytes(512):
+            assert archiver.drop_local(1) == 1
+            assert store.entries(0, store.size) == ENTRIES
+        else:
+            with pytest.raises(StorageCorrupt, match="differ"):
+                archiver.drop_local(1)
+            assert path.exists()
+
+
+def test_sealed_segments__directory_not_synced_yet__last_one_may_be_written_again(
+    tmp_path: Path,
+) -> None:
+    with LogStore.open(tmp_path, segment_bytes=SEGMENT, files=_UnsyncedFiles()) as store:
+        for batch in BATCHES:
+            sealed = [segment.path.name for segment in store.sealed_segments()]
+            try:
+                store.append(batch)
+            except StorageFailed:
+                break
+        names = sorted(segments(tmp_path))
+        assert len(names) == 2
+        assert [segment.path.name for segment in store.sealed_segments()] == sealed == []
+
+
+class _UnsyncedFiles(OsFiles):
+    """The disk fails when the second segment's name is to be synced."""
+
+    def sync_directory(self, directory: Path) -> None:
+        if len(segments(directory)) == 2:
+            raise OSError(errno.EIO, "injected")
+        super().sync_directory(directory)
 
 
 def test_open__all_segments_local__archive_is_not_asked(tmp_path: Path) -> None:
