@@ -93,7 +93,9 @@ def _open_files(settings: Settings, deployment: Deployment) -> OsFiles:
     if settings.archive_url is None:
         return OsFiles()
     archive = Archive.open(settings.archive_url)
-    return ArchivedFiles(archive, deployment.log_origin, settings.archive_cache_dir)
+    return ArchivedFiles(
+        settings.log_dir, archive, deployment.log_origin, settings.archive_cache_dir
+    )
 
 
 def _archive_job(

@@ -103,7 +103,7 @@ def test_drop__fault_at_every_call__every_entry_stays_readable(fault: str, tmp_p
         write_log(log, batches)
         target = FaultyTarget(-1, fault)
         archive = Archive(target, str(folder))
-        files = ArchivedFiles(archive, ORIGIN, tmp_path / f"cache-{at}")
+        files = ArchivedFiles(log, archive, ORIGIN, tmp_path / f"cache-{at}")
         with LogStore.open(log, segment_bytes=SEGMENT, files=files) as store:
             archiver = Archiver(store, archive, ORIGIN)
             archive_all(archiver, tree_of(store))

@@ -29,6 +29,7 @@ class ArchivedFiles(OsFiles):
     against its manifest and stays in a bounded cache, the least recently used goes first.
 
     Args:
+        directory: the log's folder; files elsewhere have nothing to do with the archive.
         archive: holds what is not local.
         origin: the log's name; segments of another are refused.
         cache: a folder of its own; emptied here.
@@ -39,6 +40,7 @@ class ArchivedFiles(OsFiles):
 
     def __init__(
         self,
+        directory: Path,
         archive: Archive,
         origin: str,
         cache: Path,
@@ -46,6 +48,7 @@ class ArchivedFiles(OsFiles):
         cached_segments: int = CACHED_SEGMENTS,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
+        self._directory = directory
         self._archive = archive
         self._origin = origin
         self._cache = cache
@@ -76,7 +79,7 @@ class ArchivedFiles(OsFiles):
         """
         local = super().list_names(directory)
         segments = sorted(name for name in local if segment_index(name) >= 0)
-        if segments and segment_index(segments[0]) == 0:
+        if directory != self._directory or (segments and segment_index(segments[0]) == 0):
             return local
         sizes = self._archive.sizes()
         archived = {
@@ -97,7 +100,7 @@ class ArchivedFiles(OsFiles):
         try:
             return super().read(path, offset, size)
         except FileNotFoundError:
-            if segment_index(path.name) < 0:
+            if path.parent != self._directory or segment_index(path.name) < 0:
                 raise
         if self._spares_loop and _is_in_event_loop():
             return self._read_without_waiting(path.name, offset, size)

@@ -31,7 +31,7 @@ BATCH_EVENTS = 40
 
 
 def opened(directory: Path, url: str) -> Sequencer:
-    files = ArchivedFiles(Archive.open(url), ORIGIN, directory / "cache")
+    files = ArchivedFiles(directory / "log", Archive.open(url), ORIGIN, directory / "cache")
     store = LogStore.open(directory / "log", segment_bytes=8192, files=files)
     machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=KernelEngine)
     clock = VirtualClock(directory / "clock", NOON_MS)

@@ -42,7 +42,7 @@ class Site:
         self.cache = folder / "cache"
         self.target = FaultyTarget()
         self.archive = Archive(self.target, str(self.folder))
-        self.files = ArchivedFiles(self.archive, ORIGIN, self.cache, cached_segments=2)
+        self.files = ArchivedFiles(self.log, self.archive, ORIGIN, self.cache, cached_segments=2)
 
     def open(self) -> LogStore:
         return LogStore.open(self.log, segment_bytes=SEGMENT, files=self.files)
@@ -174,7 +174,7 @@ def test_open__archive_down_or_foreign_or_damaged__refused(site: Site) -> None:
     with pytest.raises(StorageFailed, match="list"):
         site.open()
     site.mend_target()
-    foreign = ArchivedFiles(site.archive, "another log", site.cache)
+    foreign = ArchivedFiles(site.log, site.archive, "another log", site.cache)
     with pytest.raises(StorageFailed, match="neither here nor in the archive"):
         LogStore.open(site.log, files=foreign)
     path = sorted(site.folder.glob("*.log"))[0]
@@ -197,6 +197,17 @@ def test_open__newest_segments_lost_or_folder_empty__refused(site: Site) -> None
         site.open()
 
 
+def test_files__of_another_folder__have_nothing_to_do_with_the_archive(
+    site: Site, tmp_path: Path
+) -> None:
+    site.break_target()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "level-0").write_bytes(b"hashes")
+    assert site.files.list_names(tmp_path / "tree") == ["level-0"]
+    with pytest.raises(FileNotFoundError):
+        site.files.read(tmp_path / "tree" / next(iter(segments(site.folder))), 0, 10)
+
+
 def test_open__without_the_archive__says_what_is_missing(site: Site) -> None:
     with pytest.raises(StorageCorrupt, match="gap"):
         LogStore.open(site.log)
@@ -215,7 +226,9 @@ def test_read__archive_down_while_serving__local_entries_and_appends_go_on(site:
 
 
 def test_read__target_hangs__others_are_told_to_come_again(site: Site) -> None:
-    files = ArchivedFiles(site.archive, ORIGIN, site.cache, cached_segments=1, patience_seconds=0.1)
+    files = ArchivedFiles(
+        site.log, site.archive, ORIGIN, site.cache, cached_segments=1, patience_seconds=0.1
+    )
     with LogStore.open(site.log, segment_bytes=SEGMENT, files=files) as store:
         asked, answer = threading.Event(), threading.Event()
         run = site.target.run
