@@ -26,7 +26,6 @@ class HealthOut(BaseModel):
 class ArchiveOut(BaseModel):
     """How far the log is in the archive."""
 
-    place: str
     archived_entries: int = Field(description="the log's first so many are there, read back")
     archived_segments: int
     behind_entries: int = Field(description="entries of the log that are not there")
@@ -34,7 +33,9 @@ class ArchiveOut(BaseModel):
         description="those of them in sealed segments; the segment being written comes later"
     )
     local_segments: int = Field(description="sealed segments on the service's own disk")
-    problem: str | None = Field(description="why the last attempt failed; it is repeated")
+    problem: str | None = Field(
+        description="what the last attempt failed at; it is repeated, the process's log has details"
+    )
 
     @staticmethod
     def of(view: ArchiveView, tree_size: int) -> ArchiveOut:

@@ -22,16 +22,15 @@ class ArchiveView:
     """Where archiving stands.
 
     Attributes:
-        place: the target.
         archived_entries: the log's first so many entries are in the archive, verified.
         archived_segments: in so many segments.
         sealed_behind_entries: how many entries of sealed segments are not there yet; those of the
             segment being written can't be.
         local_segments: how many sealed segments are on the local disk.
-        problem: why the last attempt failed; None while all is well.
+        problem: what the last attempt failed at, in a sentence that names no place: the status is
+            public, the log of the process has the rest. None while all is well.
     """
 
-    place: str
     archived_entries: int
     archived_segments: int
     sealed_behind_entries: int
@@ -104,12 +103,11 @@ class ArchiveJob:
         sealed = self._sequencer.store.sealed_segments()
         archived = self._archiver.archived_entries
         return ArchiveView(
-            place=self._archive.place,
             archived_entries=archived,
             archived_segments=self._archiver.archived_segments,
             sealed_behind_entries=sealed[-1].end_index - archived if sealed else 0,
             local_segments=len(sealed) if self._local_segments is None else self._local_segments,
-            problem=None if self._problem is None else str(self._problem),
+            problem=None if self._problem is None else self._problem.message,
         )
 
     async def _round(self) -> None:
