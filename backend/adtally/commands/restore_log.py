@@ -44,6 +44,9 @@ def restore_log(
             on_segment=lambda manifest: progress.update(task, advance=1, entry=manifest.end_index),
         )
     _show(restored, console)
+    derived = [name for name in ("tree", "snapshots") if (data_dir / name).exists()]
+    if derived:
+        console.print(f"Remove before the start, they are of the lost log: {', '.join(derived)}")
     return restored
 
 

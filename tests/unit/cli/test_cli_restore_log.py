@@ -32,7 +32,9 @@ def restore(url: str, data_dir: Path, *more: str) -> str:
 
 
 def test_restore_log__fresh_folder__says_up_to_which_entry(url: str, tmp_path: Path) -> None:
+    (tmp_path / "new" / "snapshots").mkdir(parents=True)
     output = restore(url, tmp_path / "new")
+    assert "Remove before the start, they are of the lost log: snapshots" in output
     with LogStore.open(tmp_path / "new" / "log") as store:
         assert f"restored {store.size} entries of {DEPLOYMENT.log_origin}" in output
         assert f"segment-{store.size:016d}.log" in output
