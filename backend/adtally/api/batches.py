@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 router = APIRouter(tags=["events"])
 
 PATH = "/v1/batches"
-_HEADERS = [(b"content-type", JSON_TYPE.encode())]
+_JSON = (b"content-type", JSON_TYPE.encode())
 _LABELS = [f'"{verdict.label}"'.encode() for verdict in Verdict]
 
 
@@ -119,8 +119,10 @@ class BatchRoute:
             return
         async with self._bodies.body(scope, receive) as body:
             result = await self._sequencer.submit(parse_batch(content_type, body))
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        await send({"type": "http.response.body", "body": _document(result)})
+        document = _document(result)
+        headers = [_JSON, (b"content-length", b"%d" % len(document))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": document})
 
 
 def _content_type(scope: Scope) -> str:
