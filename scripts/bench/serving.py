@@ -10,7 +10,14 @@ import uvicorn
 async def serve_on_free_port(application: Any) -> None:
     """Print the port, then serve an ASGI application until the process is killed."""
     config = uvicorn.Config(
-        application, port=0, access_log=False, log_level="error", lifespan="off"
+        application,
+        port=0,
+        access_log=False,
+        log_level="error",
+        lifespan="off",
+        # A server that stood still for 5 s on a busy machine would close connections whose next
+        # request is there already.
+        timeout_keep_alive=60,
     )
     listening = config.bind_socket()
     listening.listen()
