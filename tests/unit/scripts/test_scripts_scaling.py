@@ -28,7 +28,7 @@ from adtally.types import Counts, Rates
 
 COSTS = unit_costs(recorded())
 # Four logs' worth of ids, so that campaigns are spread.
-SMALL = Scenario("small", 7, 2_000_003, 40, 60, memory_bytes=2_000_000 * 54 // 4)
+SMALL = Scenario("small", 7, 2_000_003, 40, 60, memory_bytes=int(2_000_000 * COSTS.id_bytes / 4))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,8 @@ def test_simulate__same_seed__same_day_and_another_seed_another(day: Outcome) ->
 
 
 def test_simulate__twice_the_events__twice_the_records_and_ids(day: Outcome) -> None:
-    doubled = simulate(replace(SMALL, events=2 * SMALL.events), COSTS)
+    twice = replace(SMALL, events=2 * SMALL.events, memory_bytes=2 * SMALL.memory_bytes)
+    doubled = simulate(twice, COSTS)
     assert doubled.resources.id_bytes == pytest.approx(2 * day.resources.id_bytes)
     # Envelopes are shared by more events, frames by more batches.
     assert 1.5 < doubled.resources.log_bytes / day.resources.log_bytes <= 2
