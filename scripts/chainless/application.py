@@ -16,11 +16,10 @@ from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
 from adtally.config import Settings
 from adtally.events.signature import address_of
 from adtally.intake.clock import VirtualClock
-from adtally.intake.sequencer import Sequencer
+from adtally.intake.recovery import LogFolders, recovered_sequencer
 from adtally.jobs.attestations import AttestationDesk
 from adtally.kernel.engine import KernelEngine
 from adtally.log.checkpoint import NoteSigner
-from adtally.log.store import LogStore
 from adtally.settlement.machine import FactsEntry, LogMachine
 from adtally.storage.database import Database
 from adtally.storage.migrations import upgrade
@@ -70,8 +69,8 @@ async def open_application(
     clock = VirtualClock(directory / "clock", NOON_MS)
     if machine is None:
         machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=KernelEngine)
-    sequencer = Sequencer(LogStore.open(directory / "log"), machine, clock, RECEIPT_KEY)
-    sequencer.recover()
+    folders = LogFolders(directory / "log", directory / "tree", directory / "snapshots")
+    sequencer = recovered_sequencer(folders, machine, clock, RECEIPT_KEY)
     sequencer.start()
     if sequencer.store.size == 0:
         await sequencer.enter_facts(lambda _: facts())
