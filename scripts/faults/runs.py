@@ -1,0 +1,199 @@
+"""One run: lives over a faulty disk, then honest ones, and what must be true after each."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from adtally.api.schemas import CampaignOut
+from adtally.events.batch import SignedBatch
+
+from .book import Book
+from .disk import ERRORS, KILLS, POWER_LOSSES, Fault
+from .oracle import Findings, examine
+from .wire import Answer, Connection, batch_request
+from .world import CAMPAIGN
+
+
+class Client(Protocol):
+    """Sends requests to one life; None when there is no answer."""
+
+    async def request(self, request: bytes) -> Answer | None: ...
+
+    async def get(self, path: str) -> Answer | None: ...
+
+    def close(self) -> None: ...
+
+
+class AnyLife(Protocol):
+    """One life of the service, in a process of its own or not."""
+
+    @property
+    def is_alive(self) -> bool: ...
+
+    def client(self) -> Client | Connection: ...
+
+    async def kill(self) -> None: ...
+
+    async def was_killed(self) -> bool: ...
+
+    async def has_failed_by_itself(self) -> bool: ...
+
+
+class Starter(Protocol):
+    """Starts lives."""
+
+    async def start(
+        self, directory: Path, *, fault: Fault | None = None, trace: bool = False
+    ) -> AnyLife: ...
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is done in a run.
+
+    Attributes:
+        batches: sent one after the other, so that every run has the same write steps.
+        template: data directory to start from; None for an empty one.
+        book: what was promised about the template.
+    """
+
+    name: str
+    batches: Sequence[SignedBatch]
+    template: Path | None = None
+    before: Sequence[SignedBatch] = ()
+    book: Book = field(default_factory=Book)
+
+
+async def write_steps(starter: Starter, scenario: Scenario, directory: Path) -> list[str]:
+    """The names of the write steps of an undisturbed run, in order."""
+    book = _prepare(scenario, directory)
+    life = await starter.start(directory, trace=True)
+    problems = await send_all(life.client(), scenario.batches, book)
+    await life.kill()
+    problems += examine(directory / "log", book).problems
+    if problems or len(book.promised) != len(scenario.before) + len(scenario.batches):
+        raise RuntimeError(f"the run without a fault went wrong: {problems}")
+    return (directory / "trace").read_text().split()
+
+
+async def run_faults(
+    starter: Starter, scenario: Scenario, faults: Sequence[Fault], directory: Path
+) -> list[str]:
+    """A life for each fault, then two honest ones; returns what was wrong."""
+    book = _prepare(scenario, directory)
+    problems: list[str] = []
+    for fault in faults:
+        life = await starter.start(directory, fault=fault)
+        problems += await send_all(life.client(), scenario.batches, book)
+        problems += await _end_problems(life, fault)
+        await life.kill()
+        problems += examine(directory / "log", book).problems
+    everything = [*scenario.before, *scenario.batches]
+    problems += await honest_life(starter, directory, everything, book)
+    problems += await honest_life(starter, directory, [], book)
+    shutil.rmtree(directory)
+    return sorted(set(problems))
+
+
+def _prepare(scenario: Scenario, directory: Path) -> Book:
+    if scenario.template is not None:
+        shutil.copytree(scenario.template, directory)
+    return copy.deepcopy(scenario.book)
+
+
+async def send_all(client: Client, batches: Sequence[SignedBatch], book: Book) -> list[str]:
+    """Send batches in order until the service is gone.
+
+    Returns:
+        A problem if it took one more after it had said that its log can't be written.
+    """
+    failed = False
+    problems = []
+    for batch in batches:
+        book.sending(batch)
+        answer = await client.request(batch_request(batch))
+        if answer is None:
+            break
+        if book.answered(batch, answer) and failed:
+            problems.append("a batch was taken after the log had failed")
+        failed = failed or answer.status == 503
+    client.close()
+    return problems
+
+
+async def _end_problems(life: AnyLife, fault: Fault) -> list[str]:
+    """Did the life end as this fault must end it?"""
+    if fault.kind in (*KILLS, *POWER_LOSSES):
+        return [] if await life.was_killed() else [f"{fault}: it never happened"]
+    if fault.kind in ERRORS or fault.kind == "short_write_then_enospc":
+        return [] if await life.has_failed_by_itself() else [f"{fault}: the service went on"]
+    return [] if life.is_alive else [f"{fault}: the service stopped"]
+
+
+async def honest_life(
+    starter: Starter, directory: Path, batches: Sequence[SignedBatch], book: Book
+) -> list[str]:
+    """A life on a sound disk: all batches get receipts, and what it shows is the oracle's."""
+    life = await starter.start(directory)
+    client = life.client()
+    problems = await send_all(client, batches, book)
+    problems += [
+        f"batch {(batch.member, batch.sequence)} got no receipt on a sound disk"
+        for batch in batches
+        if (batch.member, batch.sequence) not in book.promised
+    ]
+    shown = await Shown.of(client, book)
+    client.close()
+    await life.kill()
+    findings = examine(directory / "log", book)
+    return problems + findings.problems + shown.problems(findings)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a running service says about its log."""
+
+    tree_size: int
+    root_hash: bytes
+    campaign: object
+
+    @staticmethod
+    async def of(client: Client, book: Book) -> Shown:
+        """Ask, and note the checkpoint in the book."""
+        note = await client.get("/v1/log/checkpoint")
+        campaign = await client.get(f"/v1/campaigns/{CAMPAIGN}")
+        if note is None or campaign is None or (note.status, campaign.status) != (200, 200):
+            return Shown(-1, b"", None)
+        _, size, root, *_ = note.body.decode().split("\n")
+        shown = Shown(int(size), base64.b64decode(root), json.loads(campaign.body))
+        book.seen(shown.tree_size, shown.root_hash)
+        return shown
+
+    def problems(self, findings: Findings) -> list[str]:
+        """How it differs from an independent rebuild."""
+        if self.tree_size < 0:
+            return ["the service does not serve on a sound disk"]
+        problems = []
+        if (self.tree_size, self.root_hash) != (findings.tree_size, findings.root_hash):
+            problems.append(
+                f"size {self.tree_size} and root {self.root_hash.hex()} are shown, a rebuild gives "
+                f"{findings.tree_size} and {findings.root_hash.hex()}"
+            )
+        if self.campaign != _campaign(findings):
+            problems.append("the accruals shown are not those of the reference")
+        return problems
+
+
+def _campaign(findings: Findings) -> object:
+    facts = findings.machine.facts.campaigns.get(CAMPAIGN)
+    if facts is None:
+        return None
+    document = CampaignOut.of(facts, findings.machine.accruals.lines(CAMPAIGN))
+    return json.loads(document.model_dump_json())
