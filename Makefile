@@ -8,7 +8,7 @@ TOOLS := build/contracts/venv
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down check format clean contracts mutation bench
+.PHONY: help demo test up down check format clean contracts mutation bench faults
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ mutation: $(PYTHON_READY) $(NODE_READY) $(TOOLS_READY) ## do the tests notice ch
 
 bench: $(PYTHON_READY) ## rates of intake against the machine's limits and the naive way; wants two quiet cores
 	$(BIN)/python -m scripts.bench
+
+faults: $(PYTHON_READY) ## kills, lost power, failing disks, flipped bits, crowds: is everything promised still there?
+	$(BIN)/python -m scripts.faults
 
 clean: ## remove everything that was built or installed (never var/)
 	rm -rf $(VENV) build hardhat-local/node_modules

@@ -98,7 +98,10 @@ async def _sound_life(launcher: Launcher, data: Path, template: Path) -> Life:
 async def every_bit(
     _: Launcher, directory: Path, template: Path, share: int, shares: int
 ) -> Outcome:
-    """Every bit of the last commit, where damage is hardest to tell from a torn append."""
+    """Every bit of the last commit, where damage is hardest to tell from a torn append.
+
+    The store alone is opened, in this process: there are too many for a service each.
+    """
     log = directory / "log"
     shutil.copytree(template / "log", log)
     outcome = Outcome()
@@ -116,7 +119,7 @@ async def every_bit(
                 outcome.problems.append(f"bit {bit}: blamed on {error.field}")
         else:
             outcome.problems.append(f"bit {bit} of {last.path.name}: not refused")
-        outcome.counts["flipped_bit_runs"] += 1
+        outcome.counts["flipped_bit_store_runs"] += 1
     return outcome
 
 

@@ -32,10 +32,14 @@ class Findings:
     """What a log on disk holds, and what is wrong with it."""
 
     problems: list[str]
-    tree_size: int
+    entries: Sequence[bytes]
     root_hash: Hash
     machine: LogMachine
     frames: int
+
+    @property
+    def tree_size(self) -> int:
+        return len(self.entries)
 
 
 class Roots:
@@ -99,7 +103,7 @@ def examine(log_directory: Path, book: Book) -> Findings:
     for size, root in book.checkpoints.items():
         if roots.found.get(size) != root:
             problems.append(f"the root hash shown at size {size} is not that of the log on disk")
-    return Findings(problems, len(entries), roots.root(), machine, len(commits))
+    return Findings(problems, entries, roots.root(), machine, len(commits))
 
 
 def _replay_problems(machine: LogMachine, entries: Sequence[bytes]) -> list[str]:

@@ -17,6 +17,7 @@ from adtally.events.batch import SignedBatch
 from .book import Book
 from .disk import ERRORS, KILLS, POWER_LOSSES, Fault
 from .oracle import Findings, examine
+from .segments import read_bundle
 from .wire import Answer, Connection, batch_request
 from .world import CAMPAIGN
 
@@ -158,21 +159,26 @@ async def honest_life(
 
 @dataclass(frozen=True)
 class Shown:
-    """What a running service says about its log."""
+    """What a running service says about its log; of the entries, the first page."""
 
     tree_size: int
     root_hash: bytes
     campaign: object
+    entries: Sequence[bytes]
 
     @staticmethod
     async def of(client: Client, book: Book) -> Shown:
         """Ask, and note the checkpoint in the book."""
         note = await client.get("/v1/log/checkpoint")
         campaign = await client.get(f"/v1/campaigns/{CAMPAIGN}")
-        if note is None or campaign is None or (note.status, campaign.status) != (200, 200):
-            return Shown(-1, b"", None)
+        page = await client.get("/v1/log/entries?start=0")
+        answers = [each for each in (note, campaign, page) if each and each.status == 200]
+        if note is None or campaign is None or page is None or len(answers) < 3:
+            return Shown(-1, b"", None, ())
         _, size, root, *_ = note.body.decode().split("\n")
-        shown = Shown(int(size), base64.b64decode(root), json.loads(campaign.body))
+        shown = Shown(
+            int(size), base64.b64decode(root), json.loads(campaign.body), read_bundle(page.body)
+        )
         book.seen(shown.tree_size, shown.root_hash)
         return shown
 
@@ -186,6 +192,8 @@ class Shown:
                 f"size {self.tree_size} and root {self.root_hash.hex()} are shown, a rebuild gives "
                 f"{findings.tree_size} and {findings.root_hash.hex()}"
             )
+        if not self.entries or self.entries != findings.entries[: len(self.entries)]:
+            problems.append("the entries served are not those on disk")
         if self.campaign != _campaign(findings):
             problems.append("the accruals shown are not those of the reference")
         return problems

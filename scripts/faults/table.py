@@ -25,10 +25,17 @@ GROUPS = (
     Group("random_power_loss_runs", "power lost at a random write step, 16 publishers sending"),
     Group("random_disk_error_runs", "a disk error at a random write step, 16 publishers sending"),
     Group("flipped_bit_runs", "one bit of a committed frame flipped, at rest or under the service"),
+    Group("flipped_bit_store_runs", "every bit of the last frame flipped, the store alone opened"),
     Group("parallel_identical_runs", "one batch sent 100 times at once"),
     Group("parallel_body_runs", "100 batches under one sequence at once"),
     Group("parallel_id_runs", "ten event ids from two senders at once, with other bodies"),
     Group("overload_runs", "overload"),
+)
+
+EXTENT = (
+    ("write_steps", "write steps of the two short runs"),
+    ("acknowledged_batches", "batches with a receipt in the random runs"),
+    ("acknowledged_events", "events with a receipt in the random runs"),
 )
 
 OVERLOAD = (
@@ -55,6 +62,8 @@ def render(report: dict[str, Any]) -> str:
     for group in GROUPS:
         runs = _cell(figures.get(f"faults.{group.figure}"))
         lines.append(f"| {group.label} | {runs} | {_cell(figures.get(violations(group.figure)))} |")
+    lines += ["", "| extent | |", "|---|--:|"]
+    lines += [f"| {label} | {_cell(figures.get(f'faults.{name}'))} |" for name, label in EXTENT]
     lines += ["", "| overload | |", "|---|--:|"]
     lines += [
         f"| {label} | {_cell(figures.get(f'faults.overload.{name}'))} |" for name, label in OVERLOAD
