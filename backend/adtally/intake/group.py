@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from adtally.events.batch import ENVELOPE_KIND, Envelope
 from adtally.events.record import RECORD_SIZE
 from adtally.kernel.records import RecordArray
-from adtally.log.bundle import encode_bundle
+from adtally.log.bundle import LENGTH_BYTES, encode_bundle
 from adtally.rfc9162 import leaf_hash, leaf_hashes
 
 
@@ -20,6 +20,11 @@ class FactsEntries:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @property
+    def bundle_bytes(self) -> int:
+        """Length of ``bundle``."""
+        return sum(len(entry) + LENGTH_BYTES for entry in self.entries)
 
     def bundle(self) -> bytes:
         """Each entry behind its length."""
@@ -39,6 +44,12 @@ class BatchEntries:
 
     def __len__(self) -> int:
         return 1 + len(self.records)
+
+    @property
+    def bundle_bytes(self) -> int:
+        """Length of ``bundle``."""
+        records = len(self.records) * (RECORD_SIZE + LENGTH_BYTES)
+        return len(self.envelope) + LENGTH_BYTES + records
 
     def bundle(self) -> bytes:
         """Each entry behind its length."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adtally.events.batch import Envelope
 from adtally.events.eip712 import Receipt, log_domain, receipt_digest
 from adtally.events.signature import sign
-from adtally.events.verdict import Verdict
+from adtally.events.verdict import Verdicts
 from adtally.log.merkle import MerkleTree
 from adtally.types import Hash, LogIdentity
 
@@ -26,7 +25,7 @@ class BatchResult:
 
     receipt: Receipt
     signature: bytes
-    verdicts: Sequence[Verdict]
+    verdicts: Verdicts
     replayed: bool
 
 
@@ -68,7 +67,7 @@ class ReceiptIssuer:
         self,
         envelope: Envelope,
         records_root: Hash,
-        verdicts: Sequence[Verdict],
+        verdicts: Verdicts,
         first_index: int,
         tree_size: int,
         promise_seconds: int,

@@ -9,9 +9,23 @@ import numpy.typing as npt
 from numba import njit
 
 from adtally.events.verdict import Verdict
+from adtally.kernel.compiled import leaf
+from adtally.kernel.event_table import (
+    ACCEPTED,
+    CHUNK,
+    campaign_in,
+    digest_of,
+    event_name,
+    find_row,
+    has_digest,
+    is_accepted,
+    make_room,
+    put_row,
+    used_bit,
+)
 from adtally.kernel.facts_table import Signed, Words
-from adtally.kernel.records import word32, word48, word64
-from adtally.kernel.tables import event_hash, find_event, find_word
+from adtally.kernel.tables import find_word
+from adtally.kernel.words import word32, word48, word64
 
 _ACCEPTED = int(Verdict.ACCEPTED)
 _DUPLICATE = int(Verdict.DUPLICATE)
@@ -35,9 +49,7 @@ _BUDGET_EXHAUSTED = int(Verdict.BUDGET_EXHAUSTED)
 
 _IMPRESSION, _CLICK, _CONVERSION = 1, 3, 4
 _MILLI = 1000
-_BYTE = np.uint64(8)
 _HALF = np.uint64(32)
-_ID_TAIL = np.uint64(16)
 _ONE = np.uint64(1)
 
 
@@ -45,8 +57,6 @@ class Moment(NamedTuple):
     """What all events of a batch are judged by, besides the facts."""
 
     received_at_ms: int
-    oldest_event_ms: int
-    oldest_parent_ms: int
     max_clock_skew_ms: int
     windows_ms: Signed
     """Longest time since the parent, by event type."""
@@ -71,27 +81,17 @@ class Books(NamedTuple):
     """Sum of each campaign's lines; (campaigns, 2)."""
 
 
-class Index(NamedTuple):
-    """Events seen and parents that count, as rows of hash tables keyed by (name, id)."""
-
-    seen: Words
-    """(name, id high, id low, digest high, digest low)."""
-    parents: Words
-    """(name, id high, id low, campaign << 8 | bits of the types of its children)."""
-    seed: np.uint64
-
-
 @njit(cache=True)
-def judge(records, digests, moment, facts, books, index, verdicts):  # noqa: C901, PLR0915
-    """Fill ``verdicts``, in log order; returns how many ids and how many parents were added.
+def judge(records, hashes, moment, facts, books, table, floors, verdicts):  # noqa: C901, PLR0915
+    """Fill ``verdicts``, in log order.
 
-    ``digests`` are two words of each record's own hash, which tell a duplicate from a conflict. The
-    caller has made room for as many ids and parents as there are records.
+    ``hashes`` are four words a record: of its own hash, which tells a duplicate from a conflict.
 
     Tuples are taken apart once: handing them on would count references to all of their arrays,
     for every event. For the same reason what is called from here takes arrays.
     """
-    seen, parents, seed = index.seen, index.parents, index.seed
+    rows, taken, seed = table.rows, table.taken, table.seed
+    directory, places, partitions = table.directory, table.places, table.partitions
     campaign_keys, campaign_rows = facts.campaign_keys, facts.campaign_rows
     order_keys, order_rows = facts.order_keys, facts.order_rows
     campaigns, orders, limit, cap = facts.campaigns, facts.orders, facts.limit, facts.cap
@@ -99,33 +99,42 @@ def judge(records, digests, moment, facts, books, index, verdicts):  # noqa: C90
     placements, creatives, allowed = facts.placements, facts.creatives, facts.allowed
     line, line_milli, highest = books.line, books.line_milli, books.highest
     counts, total = books.counts, books.total
-    received_at_ms, oldest_event_ms = moment.received_at_ms, moment.oldest_event_ms
+    received_at_ms = moment.received_at_ms
     latest_ms = received_at_ms + moment.max_clock_skew_ms
     sender, is_collector, is_publisher = moment.sender, moment.is_collector, moment.is_publisher
     reports_conversions = moment.publishers_report_conversions
     agents, networks = moment.is_refused_agent, moment.is_refused_network
     windows_ms, skew_ms = moment.windows_ms, moment.max_clock_skew_ms
-    oldest_parent_ms = moment.oldest_parent_ms
-    ids = kept = 0
-    # Stored, for the compiler leaves out loads whose result nobody wants; overwritten below.
-    verdicts[:1] = _touch(records, seen, parents, seed) & _ONE
     for at in range(len(records)):
+        if at % CHUNK == 0:
+            # Stored, for the compiler leaves out loads whose result nobody wants.
+            verdicts[at] = _ONE & make_room(
+                rows, taken, table.depth, table.free, table.counts, directory, places, partitions,
+                seed, records, at, min(at + CHUNK, len(records)), floors, latest_ms,
+            )  # fmt: skip
         kind = np.int64(records[at, 1])
         campaign_id, publisher = word32(records, at, 4), word32(records, at, 8)
         occurred_at_ms = np.int64(word48(records, at, 52))
         campaign = _row_of(campaign_keys, campaign_rows, campaign_id, seed)
         is_own = np.int64(publisher) == sender and is_publisher
         is_advertiser = campaign >= 0 and campaigns[campaign, 0] == sender
-        order = parent = np.int64(-1)
+        order = parent = row = np.int64(-1)
         if not (is_collector or _may_report(kind, is_own, is_advertiser, reports_conversions)):
             verdict = _SENDER_NOT_ALLOWED
-        elif occurred_at_ms < oldest_event_ms:
+        elif occurred_at_ms < floors[0]:
             verdict = _TOO_OLD
         elif occurred_at_ms > latest_ms:
             verdict = _IN_THE_FUTURE
         else:
-            verdict = _take_id(records, at, digests, seen, seed)
-            ids += verdict == 0
+            name = event_name(publisher, kind)
+            high, low = word64(records, at, 20), word64(records, at, 28)
+            digest = digest_of(hashes, at, seed)
+            row = find_row(rows, directory, places, partitions, name, high, low, seed)
+            if rows[row, 0] != 0:
+                verdict = _DUPLICATE if has_digest(rows, row, digest) else _CONFLICT
+            else:
+                put_row(rows, taken, row, name, high, low, campaign_id, digest)
+                verdict = 0
         if verdict == 0:
             verdict = _flight(kind, occurred_at_ms, received_at_ms, campaigns, campaign)
         if verdict == 0:
@@ -138,8 +147,14 @@ def judge(records, digests, moment, facts, books, index, verdicts):  # noqa: C90
         if verdict == 0 and networks[records[at, 62]]:
             verdict = _DATA_CENTER
         if verdict == 0 and kind != _IMPRESSION:
-            parent, verdict = _parent(
-                records, at, occurred_at_ms, parents, seed, oldest_parent_ms, windows_ms, skew_ms
+            parent_kind = _CLICK if kind == _CONVERSION else _IMPRESSION
+            parent = find_row(
+                rows, directory, places, partitions, event_name(publisher, parent_kind),
+                word64(records, at, 36), word64(records, at, 44), seed,
+            )  # fmt: skip
+            oldest_ms = floors[2] if kind == _CONVERSION else floors[1]
+            verdict = _parent(
+                records, at, occurred_at_ms, rows, parent, oldest_ms, windows_ms[kind], skew_ms
             )
         if verdict == 0:
             verdict = _book(
@@ -147,34 +162,20 @@ def judge(records, digests, moment, facts, books, index, verdicts):  # noqa: C90
                 line, line_milli, highest, counts, total,
             )  # fmt: skip
         if verdict == _ACCEPTED:
-            kept += _link(records, at, parent, parents, seed)
+            rows[row, 0] |= ACCEPTED
+            if parent >= 0:
+                rows[parent, 0] |= used_bit(kind)
         verdicts[at] = verdict
-    return ids, kept
 
 
-@njit(cache=True)
-def _touch(records, seen, parents, seed):
-    """Bring what the batch will look up into the cache: loads that don't wait for each other.
-
-    Else much of an event's time would go to waiting for rows of tables larger than any cache.
-    """
-    seen_mask, parents_mask = np.uint64(len(seen) - 1), np.uint64(len(parents) - 1)
-    found = np.uint64(0)
-    for at in range(len(records)):
-        name = _name(word32(records, at, 8), records[at, 1])
-        place = event_hash(name, word64(records, at, 20), word64(records, at, 28), seed)
-        found |= seen[place & seen_mask, 0] | parents[place & parents_mask, 0]
-    return found
-
-
-@njit(cache=True, inline="always")
+@leaf
 def _row_of(keys, rows, key, seed):
     """The row of a key, -1 if there is none."""
     at = find_word(keys, key, seed)
     return rows[at] if keys[at] == key and key != 0 else np.int64(-1)
 
 
-@njit(cache=True)
+@leaf
 def _may_report(kind, is_own, is_advertiser, reports_conversions):
     """Whether who is no collector may report an event of this type."""
     if is_own:
@@ -182,26 +183,7 @@ def _may_report(kind, is_own, is_advertiser, reports_conversions):
     return kind == _CONVERSION and is_advertiser
 
 
-@njit(cache=True, inline="always")
-def _name(publisher, kind):
-    """What an event's id is unique for, in one word."""
-    return publisher << _BYTE | np.uint64(kind)
-
-
-@njit(cache=True)
-def _take_id(records, at, digests, seen, seed):
-    name = _name(word32(records, at, 8), records[at, 1])
-    high, low = word64(records, at, 20), word64(records, at, 28)
-    row = find_event(seen, name, high, low, seed)
-    if seen[row, 0] != 0:
-        is_same = seen[row, 3] == digests[at, 0] and seen[row, 4] == digests[at, 1]
-        return _DUPLICATE if is_same else _CONFLICT
-    seen[row, 0], seen[row, 1], seen[row, 2] = name, high, low
-    seen[row, 3], seen[row, 4] = digests[at, 0], digests[at, 1]
-    return 0
-
-
-@njit(cache=True)
+@leaf
 def _flight(kind, occurred_at_ms, received_at_ms, campaigns, campaign):
     if campaign < 0:
         return _UNKNOWN_CAMPAIGN
@@ -215,14 +197,14 @@ def _flight(kind, occurred_at_ms, received_at_ms, campaigns, campaign):
     return 0
 
 
-@njit(cache=True)
+@leaf
 def _order(orders, order, occurred_at_ms):
     if order < 0:
         return _NO_ORDER
     return _ORDER_ENDED if occurred_at_ms >= orders[order, 0] else 0
 
 
-@njit(cache=True)
+@leaf
 def _inventory(records, at, order, orders, placements, creatives, allowed, seed):
     placement = word32(records, at, 12)
     if not _is_in(placements, word32(records, at, 8) << _HALF | placement, seed):
@@ -234,46 +216,25 @@ def _inventory(records, at, order, orders, placements, creatives, allowed, seed)
     return 0 if _is_in(creatives, creative, seed) else _CREATIVE_NOT_ALLOWED
 
 
-@njit(cache=True)
+@leaf
 def _is_in(keys, key, seed):
     return key != 0 and keys[find_word(keys, key, seed)] == key
 
 
-@njit(cache=True)
-def _parent(records, at, occurred_at_ms, parents, seed, oldest_ms, windows_ms, skew_ms):
-    """Row of the parent that the event names, and why it may not."""
-    kind = records[at, 1]
-    high, low = word64(records, at, 36), word64(records, at, 44)
-    parent_at_ms = np.int64(high >> _ID_TAIL)
+@leaf
+def _parent(records, at, occurred_at_ms, rows, parent, oldest_ms, window_ms, skew_ms):
+    """Why the event may not have the parent it names, which stands in a row or (-1) nowhere."""
+    parent_at_ms = np.int64(word48(records, at, 36))
     elapsed_ms = occurred_at_ms - parent_at_ms
-    name = _name(word32(records, at, 8), _CLICK if kind == _CONVERSION else _IMPRESSION)
-    row = find_event(parents, name, high, low, seed)
-    is_known = parents[row, 0] != 0 and parent_at_ms >= oldest_ms
-    is_timely = -skew_ms <= elapsed_ms <= windows_ms[kind]
-    if not is_timely or not is_known or parents[row, 3] >> _BYTE != word32(records, at, 4):
-        return row, _UNKNOWN_PARENT
-    is_used = parents[row, 3] & (_ONE << np.uint64(kind)) != 0
-    return row, _PARENT_ALREADY_USED if is_used else 0
+    is_timely = -skew_ms <= elapsed_ms <= window_ms
+    if not is_timely or parent_at_ms < oldest_ms or not is_accepted(rows, parent):
+        return _UNKNOWN_PARENT
+    if campaign_in(rows, parent) != word32(records, at, 4):
+        return _UNKNOWN_PARENT
+    return _PARENT_ALREADY_USED if rows[parent, 0] & used_bit(records[at, 1]) != 0 else 0
 
 
-@njit(cache=True)
-def _link(records, at, parent, parents, seed):
-    """Mark an accepted event's parent as used; keep the event as a parent: 1 if it can be one."""
-    kind = records[at, 1]
-    if parent >= 0:
-        parents[parent, 3] |= _ONE << np.uint64(kind)
-    if kind not in (_IMPRESSION, _CLICK):
-        return 0
-    name = _name(word32(records, at, 8), kind)
-    high, low = word64(records, at, 20), word64(records, at, 28)
-    row = find_event(parents, name, high, low, seed)
-    if parents[row, 0] == 0:
-        parents[row, 0], parents[row, 1], parents[row, 2] = name, high, low
-        parents[row, 3] = word32(records, at, 4) << _BYTE
-    return 1
-
-
-@njit(cache=True)
+@leaf
 def _book(
     kind, campaign, order, price, price_milli, cap, limit, line, line_milli, highest, counts, total
 ):  # fmt: skip
@@ -299,7 +260,7 @@ def _book(
     return _ACCEPTED
 
 
-@njit(cache=True, inline="always")
+@leaf
 def _sum(high, low, more_high, more_low):
     """128 bits and 128 bits. Prices have 80, caps 88 bits: no sum here overflows."""
     sum_low = low + more_low
@@ -307,6 +268,6 @@ def _sum(high, low, more_high, more_low):
     return high + more_high + carry, sum_low
 
 
-@njit(cache=True, inline="always")
+@leaf
 def _is_over(high, low, bounds, row):
     return high > bounds[row, 0] or (high == bounds[row, 0] and low > bounds[row, 1])

@@ -8,16 +8,15 @@ holds is only known by reading it again.
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from adtally.errors import Conflict, InvalidInput, StorageCorrupt, StorageFailed
+from adtally.errors import Conflict, InvalidInput, StorageCorrupt, StorageFailed, StorageFull
 from adtally.log.bundle import decode_bundle, encode_bundle, slice_bundle
-from adtally.log.files import FileLayer, OsFiles
+from adtally.log.files import FileLayer, OsFiles, write_all
 from adtally.log.frame_index import FrameIndex, FramePlace
 from adtally.log.segment import (
     MAX_PAYLOAD,
@@ -35,6 +34,7 @@ LOCK_NAME = "lock"
 _SEGMENT_NAME = re.compile(r"segment-([0-9]{16})\.log\Z")
 _READ_BYTES = 4 * 2**20
 _NO_DESCRIPTOR = -1
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class LogStore:
         self._descriptor = _NO_DESCRIPTOR
         self._offset = 0
         self._capacity = 0
+        self._is_new = False
+        """Whether the directory does not know the segment for sure yet."""
         self._index = FrameIndex()
 
     @classmethod
@@ -77,7 +79,7 @@ class LogStore:
         Args:
             directory: holds the segments and the lock file; created when missing.
             files: the disk.
-            segment_bytes: size a new segment is preallocated to; a larger frame gets a larger one.
+            segment_bytes: a new segment is preallocated to it, and is full when it reaches it.
 
         Raises:
             Conflict: another process (or object) has it open.
@@ -132,6 +134,25 @@ class LogStore:
         """
         return self.append_bundle(encode_bundle(entries), len(entries))
 
+    def has_room(self, length: int) -> bool:
+        """Whether frames of ``length`` bytes in all fit what is allocated already."""
+        return self._descriptor != _NO_DESCRIPTOR and self._offset + length <= self._capacity
+
+    def take_room(self, length: int) -> None:
+        """Allocate ``length`` bytes for the next frames.
+
+        Raises:
+            StorageFull: there are none, or the disk has become read-only. The store is as it was,
+                and what fits the room it has can still be appended.
+            StorageFailed: the disk did not answer.
+        """
+        try:
+            self._make_room(length)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise StorageFull(f"{self._directory}: {error.strerror}") from error
+            raise _failed(self._directory, error) from error
+
     def append_bundle(self, payload: bytes, count: int) -> int:
         """As ``append``, for ``count`` entries that are encoded already."""
         if self._failure is not None:
@@ -153,7 +174,7 @@ class LogStore:
         self._failure = "an append was interrupted"
         try:
             self._make_room(len(frame))
-            self._write(frame, self._offset)
+            write_all(self._files, self._descriptor, frame, self._offset)
             self._files.fdatasync(self._descriptor)
         except OSError as error:
             self._failure = str(error)
@@ -283,39 +304,42 @@ class LogStore:
             # After a failed fdatasync the page cache can show a frame that the disk never got;
             # only the last frame can be such a one. Written again, it is on disk.
             offset, header = scan.frames[-1]
-            self._write(self._files.read(path, offset, header.size), offset)
+            frame = self._files.read(path, offset, header.size)
+            write_all(self._files, self._descriptor, frame, offset)
             self._files.fdatasync(self._descriptor)
 
     # Writing
 
     def _make_room(self, length: int) -> None:
-        """Have ``length`` preallocated bytes at the write offset, in a new segment if need be."""
-        full = self._offset > 0 and self._offset + length > self._segment_bytes
-        if self._descriptor == _NO_DESCRIPTOR or (full and self._offset + length > self._capacity):
+        """Have ``length`` preallocated bytes at the write offset, in a new segment if need be.
+
+        Should a step fail, the next call takes up where this one was.
+        """
+        if self._descriptor == _NO_DESCRIPTOR or self._offset >= self._segment_bytes:
             self._rotate()
-        if self._offset + length > self._capacity:
-            size = max(self._segment_bytes, self._offset + length)
+        if self._is_new:
+            self._files.sync_directory(self._directory)
+            self._is_new = False
+        end = self._offset + length
+        if end > self._capacity:
+            # Beyond its usual size a segment grows once, by all that the next frames may need.
+            size = self._segment_bytes + (length if end > self._segment_bytes else 0)
             self._files.preallocate(self._descriptor, size)
             self._files.fsync(self._descriptor)
             self._capacity = size
 
     def _rotate(self) -> None:
+        """Begin a segment; the one before keeps nothing behind its last frame."""
+        if self._capacity > self._offset:
+            self._files.truncate(self._descriptor, self._offset)
+            self._capacity = self._offset
         path = self._directory / f"segment-{self._position.index:016d}.log"
         descriptor = self._files.open(path, create=True)
         if self._descriptor != _NO_DESCRIPTOR:
             self._files.close(self._descriptor)
-        self._descriptor = descriptor
+        self._descriptor, self._is_new = descriptor, True
         self._offset = self._capacity = 0
-        self._files.sync_directory(self._directory)
         self._segments.append(path)
-
-    def _write(self, data: bytes, offset: int) -> None:
-        written = self._files.pwrite(self._descriptor, data, offset)
-        while written < len(data):
-            more = self._files.pwrite(self._descriptor, data[written:], offset + written)
-            if more <= 0:
-                raise OSError(errno.EIO, "the disk took no more bytes")
-            written += more
 
     def _enter(self, offset: int, header: FrameHeader) -> None:
         """Remember where a frame stands, and what the next one must say."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from adtally.errors import VerificationFailed
-from adtally.events.record import AdEvent, clear_verdict
-from adtally.events.verdict import Verdict
+from adtally.events.record import VERDICT_OFFSET, AdEvent, clear_verdict
+from adtally.events.verdict import Verdict, Verdicts
 from adtally.settlement.accrual import Accruals
 from adtally.types import Counts, Line
 from adtally.verification.event_index import EventIndex
@@ -60,14 +60,20 @@ class Engine(Protocol):
     def unset(self, records: Sequence[bytes]) -> Sequence[bytes]:
         """Logged records as they were signed: without their verdicts."""
 
+    def verdicts(self, records: Sequence[bytes]) -> Verdicts:
+        """The verdicts that logged records have."""
+
     def judge(
         self, records: Any, sender: MemberFacts, received_at_ms: int, rules: RuleSet
-    ) -> Sequence[Verdict]:
+    ) -> Verdicts:
         """Verdicts on parsed records; books them and takes their ids.
 
         Args:
             sender: the member that signed the batch.
             received_at_ms: of the batch's envelope.
+
+        Raises:
+            Overloaded: there is no memory left for more ids; nothing has changed.
         """
 
     def knows(self, event: AdEvent) -> bool:
@@ -95,18 +101,22 @@ class PlainEngine:
         """As ``Engine.unset``."""
         return tuple(clear_verdict(record) for record in records)
 
+    def verdicts(self, records: Sequence[bytes]) -> Verdicts:
+        """As ``Engine.verdicts``."""
+        return Verdicts(record[VERDICT_OFFSET] for record in records)
+
     def judge(
         self,
         records: Sequence[tuple[AdEvent, bytes]],
         sender: MemberFacts,
         received_at_ms: int,
         rules: RuleSet,
-    ) -> list[Verdict]:
+    ) -> Verdicts:
         """As ``Engine.judge``."""
-        return [
+        return Verdicts(
             self._judge.judge(event, record, sender, received_at_ms, rules)
             for event, record in records
-        ]
+        )
 
 
 def unjudged(record: bytes) -> AdEvent:
