@@ -23,7 +23,7 @@ WRITE_STEPS = frozenset(
         "fsync", "sync_directory",
     }
 )  # fmt: skip
-READS = frozenset({"list_names", "close", "size", "read"})
+READS = frozenset({"list_names", "free_bytes", "close", "size", "pread", "read"})
 
 KILLS = ("kill_before", "kill_within", "kill_after")
 POWER_LOSSES = ("power_loss_before", "power_loss_after")
@@ -33,6 +33,7 @@ ERRORS = {
     "enospc": errno.ENOSPC,
     "erofs": errno.EROFS,
 }
+NO_ROOM = ("enospc", "erofs")
 SHORT_WRITES = ("short_write", "short_write_then_enospc")
 
 _GRACE_SECONDS = 0.01

@@ -1,8 +1,9 @@
 """More connections and batches than the service can take, for a minute.
 
-The disk takes so many bytes a second and no more. Hundreds of publishers send as fast as they are
-answered and do not wait as long as they are told to; one polite publisher sends a batch now and
-then and does. What has a receipt must be there; the rest was told so.
+The disk takes so many bytes a second and no more. Each publisher of a crowd sends its batch on a
+hundred connections at once, and again without waiting as long as it is told to; one polite
+publisher sends a small batch now and then on one connection, and does. What has a receipt must be
+there; the rest was told so.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,9 +27,11 @@ from .traffic import Publisher
 from .wire import Answer, batch_request
 from .world import CHAIN_ID, LOG_DOMAIN, key_of, publishers
 
-CROWD = 1_600
-DISK_BYTES_PER_SECOND = 512 * 1024
-_EVENTS = 5
+CROWD = 16
+CONNECTIONS_EACH = 100
+DISK_BYTES_PER_SECOND = 2 * 2**20
+_CROWD_EVENTS = 300
+_POLITE_EVENTS = 5
 _SEGMENT_BYTES = 8 * 2**20
 _CALM_SECONDS = 5.0
 _POLITE_PAUSE_SECONDS = 0.1
@@ -72,23 +75,28 @@ class _Tally:
 
 
 class _Fast:
-    """A publisher of the crowd: batches made without a Python object an event."""
+    """A publisher of the crowd: batches made without a Python object an event.
+
+    ``open`` is the batch that it sends until it has a receipt.
+    """
 
     def __init__(self, member: int) -> None:
-        self._member = member
+        self.member = member
         self._sequence = 0
         self._ids = itertools.count(1)
         self._template = Publisher(member).impression().to_record()
+        self.open = self.batch()
 
     def batch(self) -> SignedBatch:
         """The next batch: impressions with ids that rise."""
         self._sequence += 1
         record = self._template
         records = [
-            record[:28] + next(self._ids).to_bytes(8, "big") + record[36:] for _ in range(_EVENTS)
+            record[:28] + next(self._ids).to_bytes(8, "big") + record[36:]
+            for _ in range(_CROWD_EVENTS)
         ]
-        key = key_of(self._member)
-        return sign_batch(LOG_DOMAIN, CHAIN_ID, key, self._member, self._sequence, records)
+        key = key_of(self.member)
+        return sign_batch(LOG_DOMAIN, CHAIN_ID, key, self.member, self._sequence, records)
 
 
 @dataclass
@@ -99,17 +107,17 @@ class _Run:
     ends: float = 0.0
     sent: list[SignedBatch] = field(default_factory=list)
 
-    async def crowd(self, member: int, tally: _Tally) -> None:
-        """Send until the time is over; what is refused is sent again soon, not when told to."""
-        client, publisher, chance = self.life.client(), _Fast(member), random.Random(member)
+    async def crowd(self, publisher: _Fast, number: int, tally: _Tally) -> None:
+        """One of a publisher's connections: whatever batch is its open one, again and again."""
+        client, chance = self.life.client(), random.Random(f"{publisher.member} {number}")
         while time.monotonic() < self.ends:
-            batch, started = publisher.batch(), time.monotonic()
-            self.sent.append(batch)
-            request = batch_request(batch)
-            while time.monotonic() < self.ends:
-                answer = await client.request(request)
-                if tally.note(batch, answer, time.monotonic() - started):
-                    break
+            batch, started = publisher.open, time.monotonic()
+            answer = await client.request(batch_request(batch))
+            if tally.note(batch, answer, time.monotonic() - started):
+                if publisher.open is batch:
+                    publisher.open = publisher.batch()
+                    self.sent.append(publisher.open)
+            else:
                 await asyncio.sleep(chance.uniform(*_CROWD_PAUSE_SECONDS))
         client.close()
 
@@ -117,7 +125,7 @@ class _Run:
         """A small batch ten times a second; what is refused is sent again when told to."""
         client = self.life.client()
         while time.monotonic() < ends:
-            batch, started = publisher.batch(_EVENTS), time.monotonic()
+            batch, started = publisher.batch(_POLITE_EVENTS), time.monotonic()
             self.sent.append(batch)
             while True:
                 answer = await client.request(batch_request(batch))
@@ -146,10 +154,7 @@ async def measure_overload(
     memory = _Memory(life.pid)
     watching = asyncio.create_task(memory.watch())
     run.ends = time.monotonic() + seconds
-    await asyncio.gather(
-        run.polite(publisher, during, run.ends),
-        *(run.crowd(member, crowd) for member in members[:-1]),
-    )
+    await asyncio.gather(run.polite(publisher, during, run.ends), *_crowd(run, members[:-1], crowd))
     await run.polite(publisher, after, time.monotonic() + _CALM_SECONDS)
     watching.cancel()
     problems = [] if life.is_alive else ["the service died of the overload"]
@@ -158,6 +163,16 @@ async def measure_overload(
     book = _book(run.sent, (warm, before, during, crowd, after))
     problems += await honest_life(launcher, directory, [], book)
     return _figures(seconds, before, during, crowd, after, memory, book), problems
+
+
+def _crowd(
+    run: _Run, members: Sequence[int], tally: _Tally
+) -> Iterator[Coroutine[None, None, None]]:
+    for member in members:
+        publisher = _Fast(member)
+        run.sent.append(publisher.open)
+        for number in range(CONNECTIONS_EACH):
+            yield run.crowd(publisher, number, tally)
 
 
 def _book(sent: Sequence[SignedBatch], tallies: Sequence[_Tally]) -> Book:
@@ -219,14 +234,15 @@ def _figures(
     book: Book,
 ) -> Figures:
     disk = f"a disk of {DISK_BYTES_PER_SECOND >> 10} KiB/s"
-    load = f"{CROWD} publishers, batches of {_EVENTS}, {seconds:g} s, {disk}"
+    load = f"{CROWD} publishers with {CONNECTIONS_EACH} connections each, {seconds:g} s, {disk}"
     polite = "one polite publisher, ten small batches a second, to its receipt, "
     offered = crowd.receipts + crowd.refused + crowd.unanswered
     return {
         f"faults.overload.{name}": Figure(value, unit, how)
         for name, value, unit, how in (
             ("seconds", seconds, "s", "how long the crowd sent"),
-            ("connections", CROWD, "", load),
+            ("publishers", CROWD, "", load),
+            ("connections", CROWD * CONNECTIONS_EACH, "", load),
             ("offered_per_second", round(offered / seconds), "1/s", f"requests; {load}"),
             ("receipts_per_second", round(crowd.receipts / seconds), "1/s", load),
             ("refused_per_second", round(crowd.refused / seconds), "1/s", "503 with Retry-After"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from adtally.events.batch import SignedBatch
 
 from .book import Book
-from .disk import ERRORS, Fault
+from .disk import ERRORS, NO_ROOM, Fault
 from .lives import Launcher, Life
 from .oracle import examine
 from .runs import honest_life
@@ -118,6 +118,9 @@ async def _load(life: Life, senders: list[_Sender], book: Book, seconds: float |
 async def _end_problems(life: Life, fault: Fault | None) -> list[str]:
     if fault is None:
         return [] if await life.was_killed() else ["the service ended before it was killed"]
+    if fault.kind in NO_ROOM and life.is_alive:
+        # It refused for want of room, and went on when there was some.
+        return []
     if fault.kind in ERRORS:
         return [] if await life.has_failed_by_itself() else [f"{fault}: the service went on"]
     return [] if await life.was_killed() else [f"{fault}: it never happened"]

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 from adtally.api.schemas import CampaignOut
+from adtally.errors import StorageFull
 from adtally.events.batch import SignedBatch
 
 from .book import Book
-from .disk import ERRORS, KILLS, POWER_LOSSES, Fault
+from .disk import KILLS, NO_ROOM, POWER_LOSSES, Fault
 from .oracle import Findings, examine
 from .segments import read_bundle
 from .wire import Answer, Connection, batch_request
@@ -76,7 +77,7 @@ async def write_steps(starter: Starter, scenario: Scenario, directory: Path) -> 
     """The names of the write steps of an undisturbed run, in order."""
     book = _prepare(scenario, directory)
     life = await starter.start(directory, trace=True)
-    problems = await send_all(life.client(), scenario.batches, book)
+    problems = (await send_all(life.client(), scenario.batches, book)).problems
     await life.kill()
     problems += examine(directory / "log", book).problems
     if problems or len(book.promised) != len(scenario.before) + len(scenario.batches):
@@ -92,8 +93,8 @@ async def run_faults(
     problems: list[str] = []
     for fault in faults:
         life = await starter.start(directory, fault=fault)
-        problems += await send_all(life.client(), scenario.batches, book)
-        problems += await _end_problems(life, fault)
+        sending = await send_all(life.client(), scenario.batches, book)
+        problems += sending.problems + await _end_problems(life, fault, sending)
         await life.kill()
         problems += examine(directory / "log", book).problems
     everything = [*scenario.before, *scenario.batches]
@@ -109,33 +110,49 @@ def _prepare(scenario: Scenario, directory: Path) -> Book:
     return copy.deepcopy(scenario.book)
 
 
-async def send_all(client: Client, batches: Sequence[SignedBatch], book: Book) -> list[str]:
-    """Send batches in order until the service is gone.
+@dataclass
+class Sending:
+    """What came of sending batches one after the other.
 
-    Returns:
-        A problem if it took one more after it had said that its log can't be written.
+    Attributes:
+        problems: it took one more after it had said that its log can't be written.
+        has_failed: it said so.
+        was_full: it said that there is no room on disk, which may pass.
     """
-    failed = False
-    problems = []
+
+    problems: list[str] = field(default_factory=list)
+    has_failed: bool = False
+    was_full: bool = False
+
+
+async def send_all(client: Client, batches: Sequence[SignedBatch], book: Book) -> Sending:
+    """Send batches in order until the service is gone."""
+    sending = Sending()
     for batch in batches:
         book.sending(batch)
         answer = await client.request(batch_request(batch))
         if answer is None:
             break
-        if book.answered(batch, answer) and failed:
-            problems.append("a batch was taken after the log had failed")
-        failed = failed or answer.status == 503
+        if book.answered(batch, answer) and sending.has_failed:
+            sending.problems.append("a batch was taken after the log had failed")
+        if answer.status == 503:
+            is_full = json.loads(answer.body)["code"] == StorageFull.code
+            sending.was_full |= is_full
+            sending.has_failed |= not is_full
     client.close()
-    return problems
+    return sending
 
 
-async def _end_problems(life: AnyLife, fault: Fault) -> list[str]:
+async def _end_problems(life: AnyLife, fault: Fault, sending: Sending) -> list[str]:
     """Did the life end as this fault must end it?"""
     if fault.kind in (*KILLS, *POWER_LOSSES):
         return [] if await life.was_killed() else [f"{fault}: it never happened"]
-    if fault.kind in ERRORS or fault.kind == "short_write_then_enospc":
-        return [] if await life.has_failed_by_itself() else [f"{fault}: the service went on"]
-    return [] if life.is_alive else [f"{fault}: the service stopped"]
+    if fault.kind == "short_write":
+        return [] if life.is_alive else [f"{fault}: the service stopped"]
+    if fault.kind in NO_ROOM and sending.was_full and not sending.has_failed and life.is_alive:
+        # Refused before anything was judged: nothing in memory is ahead of the disk.
+        return []
+    return [] if await life.has_failed_by_itself() else [f"{fault}: the service went on"]
 
 
 async def honest_life(
@@ -144,7 +161,7 @@ async def honest_life(
     """A life on a sound disk: all batches get receipts, and what it shows is the oracle's."""
     life = await starter.start(directory)
     client = life.client()
-    problems = await send_all(client, batches, book)
+    problems = (await send_all(client, batches, book)).problems
     problems += [
         f"batch {(batch.member, batch.sequence)} got no receipt on a sound disk"
         for batch in batches

@@ -40,14 +40,16 @@ EXTENT = (
 
 OVERLOAD = (
     ("seconds", "seconds"),
-    ("connections", "publishers, each with a connection"),
-    ("offered_per_second", "batches offered a second"),
-    ("receipts_per_second", "receipts a second"),
+    ("publishers", "publishers in the crowd"),
+    ("connections", "their connections"),
+    ("offered_per_second", "requests of the crowd a second"),
+    ("receipts_per_second", "answered with a receipt a second, many of them with the same"),
     ("refused_per_second", "refused with 503 a second"),
     ("acknowledged_events", "events with a receipt, all of them on disk"),
     ("before_p50_ms", "median of the polite publisher before, ms"),
     ("after_p50_ms", "right after, ms"),
-    ("polite_p99_ms", "its 99th percentile during the overload, ms"),
+    ("polite_receipts", "receipts of the polite publisher during the overload"),
+    ("polite_p99_ms", "its 99th percentile to a receipt then, ms"),
     ("memory_before_mib", "resident memory before, MiB"),
     ("memory_most_mib", "the most, MiB"),
 )
