@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -36,6 +37,7 @@ from adtally.events.facts import RulesFacts
 from adtally.events.signature import address_of
 from adtally.intake.clock import Clock, SystemClock, VirtualClock
 from adtally.intake.keys import OperatorKeys
+from adtally.intake.recovery import LogFolders, recovered_sequencer
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.attestations import AttestationDesk
 from adtally.jobs.context import JobContext
@@ -44,7 +46,6 @@ from adtally.jobs.requests import RequestBook
 from adtally.jobs.runner import JobRunner, standard_jobs
 from adtally.kernel.engine import KernelEngine, prepare
 from adtally.log.checkpoint import NoteSigner
-from adtally.log.store import LogStore
 from adtally.settlement.engine import PlainEngine
 from adtally.settlement.machine import LogMachine
 from adtally.storage.database import Database
@@ -67,15 +68,22 @@ def _open_sequencer(
 ) -> Sequencer:
     """Replay the log; the machine's own bytes are guarded by CRC and by the checkpoints."""
     prepare()
+    is_compiled = settings.engine == "kernel"
     machine = LogMachine(
         deployment.log_identity,
         deployment.escrow_domain,
         verify_signatures=False,
-        engine=KernelEngine if settings.engine == "kernel" else PlainEngine,
+        engine=partial(KernelEngine, memory_bytes=settings.dedupe_memory_bytes)
+        if is_compiled
+        else PlainEngine,
     )
-    store = LogStore.open(settings.log_dir)
-    sequencer = Sequencer(store, machine, clock, keys.receipt, on_failure=_ask_to_stop)
-    sequencer.recover()
+    folders = LogFolders(
+        settings.log_dir,
+        settings.tree_dir,
+        settings.snapshots_dir,
+        settings.snapshot_every_entries if is_compiled else None,
+    )
+    sequencer = recovered_sequencer(folders, machine, clock, keys.receipt, on_failure=_ask_to_stop)
     machine.require_signatures()
     return sequencer
 

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         push_minimum_base_units: publishers are paid automatically from this amount on.
         job_tick_seconds: how often each job looks whether there is something to do.
         max_body_bytes: larger request bodies are refused.
+        dedupe_memory_bytes: for the ids of events that may still be met; it is used as it fills.
+            Some 70 bytes an event; a full one pushes batches back.
+        snapshot_every_entries: a start replays at most so much of the log.
         engine: ``plain`` judges by the reference, some ten times slower, should the compiled
             rules ever be doubted.
     """
@@ -69,6 +72,8 @@ class Settings(BaseSettings):
     push_minimum_base_units: int = Field(1, ge=1)
     job_tick_seconds: float = Field(1.0, gt=0)
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
+    dedupe_memory_bytes: int = Field(2**32, ge=2**24)
+    snapshot_every_entries: int = Field(5_000_000, ge=1)
     engine: Literal["kernel", "plain"] = "kernel"
 
     @property
@@ -78,6 +83,14 @@ class Settings(BaseSettings):
     @property
     def log_dir(self) -> Path:
         return self.data_dir / "log"
+
+    @property
+    def tree_dir(self) -> Path:
+        return self.data_dir / "tree"
+
+    @property
+    def snapshots_dir(self) -> Path:
+        return self.data_dir / "snapshots"
 
     @property
     def keys_dir(self) -> Path:

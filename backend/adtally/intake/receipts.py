@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from adtally.events.batch import Envelope
@@ -36,6 +37,25 @@ class BatchIndex:
         self._first_index: dict[int, array[int]] = {}
         self._promise_from: list[int] = []
         self._promise_seconds: list[int] = []
+
+    @staticmethod
+    def restored(firsts: Mapping[int, bytes], promises: Iterable[tuple[int, int]]) -> BatchIndex:
+        """What ``firsts`` (as bytes) and ``promises`` gave."""
+        index = BatchIndex()
+        for member, packed in firsts.items():
+            index._first_index[member] = array("Q", packed)
+        for from_index, seconds in promises:
+            index.add_promise(from_index, seconds)
+        return index
+
+    def firsts(self) -> Mapping[int, array[int]]:
+        """By member: leaf index of the envelope of each batch."""
+        return self._first_index
+
+    @property
+    def promises(self) -> list[tuple[int, int]]:
+        """Leaf index from which on, and the anchor promise in seconds."""
+        return list(zip(self._promise_from, self._promise_seconds, strict=True))
 
     def add_batch(self, member: int, first_index: int) -> None:
         """Note the leaf index of the envelope of the member's next batch."""

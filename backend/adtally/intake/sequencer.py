@@ -16,22 +16,30 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from adtally.errors import AdtallyError, Conflict, InvariantBroken, Overloaded, StorageFull
+from adtally.errors import (
+    AdtallyError,
+    Conflict,
+    InvariantBroken,
+    Overloaded,
+    StorageCorrupt,
+    StorageFull,
+)
 from adtally.events.batch import ENVELOPE_KIND, Envelope, SignedBatch
 from adtally.events.facts import RULES_KIND
 from adtally.events.record import RECORD_KIND, VERDICT_OFFSET, clear_verdict
 from adtally.events.verdict import Verdicts
 from adtally.intake.clock import Clock
 from adtally.intake.fair_queue import FairQueue
-from adtally.intake.group import BatchEntries, Entries, FactsEntries, split_frame
+from adtally.intake.group import BatchEntries, Entries, FactsEntries, split_bundle
 from adtally.intake.receipts import BatchIndex, BatchResult, ReceiptIssuer
+from adtally.intake.snapshot import Snapshot
 from adtally.kernel.records import RecordArray
 from adtally.kernel.sha256 import packed_parents
 from adtally.log.merkle import MerkleTree
 from adtally.log.store import LogStore
-from adtally.rfc9162 import tree_root
+from adtally.rfc9162 import leaf_hash, tree_root
 from adtally.settlement.machine import FactsEntry, LogMachine, batch_envelope
 from adtally.types import Checkpoint
 
@@ -81,6 +89,16 @@ class _Group:
         return index
 
 
+class Keeper(Protocol):
+    """Is told when the state is that of a size of the log, with nothing on its way."""
+
+    def committed(self) -> None:
+        """A group is durable and answered."""
+
+    async def stopped(self) -> None:
+        """The sequencer has stopped in order: nothing will change any more."""
+
+
 class Sequencer:
     """Owns the log's state; see the module's docstring.
 
@@ -90,6 +108,8 @@ class Sequencer:
         clock: gives received-at.
         receipt_key: private key that signs receipts.
         on_failure: called once when the log can't be written any more.
+        tree: empty, or with the leaves of the snapshot that ``recover`` gets; by default one in
+            memory.
     """
 
     def __init__(
@@ -99,15 +119,18 @@ class Sequencer:
         clock: Clock,
         receipt_key: bytes,
         on_failure: Callable[[], None] = lambda: None,
+        tree: MerkleTree | None = None,
     ) -> None:
         self.store = store
         self.machine = machine
-        self.tree = MerkleTree(packed_parents)
+        self.tree = tree or MerkleTree(packed_parents)
         machine.leaves = self.tree
         self.failure: BaseException | None = None
+        self.keeper: Keeper | None = None
         self._clock = clock
         self._on_failure = on_failure
         self._batches = BatchIndex()
+        self._facts: list[tuple[int, bytes]] = []
         self._issuer = ReceiptIssuer(machine.identity, receipt_key, self.tree)
         self._queue: FairQueue[_Job] = FairQueue()
         self._is_stopping = False
@@ -118,20 +141,40 @@ class Sequencer:
 
     # Life --------------------------------------------------------------------------------------
 
-    def recover(self) -> None:
+    def recover(self, snapshot: Snapshot | None = None) -> None:
         """Replay the store into machine, tree and receipts.
+
+        Args:
+            snapshot: what the log's first entries come to; the tree has them already. Only the
+                rest is replayed.
 
         Raises:
             VerificationFailed, InvalidInput: the log on disk is not one this code wrote.
+            StorageCorrupt: log and tree are not of one piece.
         """
-        for frame in self.store.frames():
-            for part in split_frame(frame.entries):
+        if snapshot is not None:
+            self._facts = list(snapshot.facts)
+            self._batches = snapshot.batches
+            self.machine.load(snapshot.machine, snapshot.facts)
+            self._check_joint()
+        for bundle in self.store.payloads(self.tree.size):
+            for part in split_bundle(bundle):
                 self._replay(part)
         self.machine.require_complete()
         if not self.tree.size == self.machine.size == self.store.size:
             raise InvariantBroken(
                 f"after recovery tree {self.tree.size}, machine {self.machine.size} and store "
                 f"{self.store.size} differ in size"
+            )
+
+    def _check_joint(self) -> None:
+        """The newest leaf of the tree is the entry that the log has there."""
+        last = self.tree.size - 1
+        if last >= 0 and leaf_hash(self.store.entry(last)) != self.tree.leaf(last):
+            raise StorageCorrupt(
+                "the log is not the one that its tree was made from",
+                expected=f"leaf hash {self.tree.leaf(last).hex()} at index {last}",
+                found=leaf_hash(self.store.entry(last)).hex(),
             )
 
     def _replay(self, part: Entries) -> None:
@@ -146,6 +189,17 @@ class Sequencer:
             self.machine.apply(entry)
             self._note_entry(entry, index + offset)
 
+    def snapshot(self) -> Snapshot:
+        """All that is known now, when nothing is on its way; its arrays go on changing."""
+        return Snapshot(
+            self.machine.identity,
+            self.tree.root(),
+            self.machine.dump(),
+            self._facts,
+            self._batches,
+            self.store.point(),
+        )
+
     def start(self) -> None:
         """Begin to take jobs; call from the running event loop."""
         self._task = asyncio.create_task(self._run(), name="sequencer")
@@ -156,6 +210,8 @@ class Sequencer:
             self._is_stopping = True
             self._queue.put_own(_Job(asyncio.get_running_loop().create_future()))
             await asyncio.gather(self._task, return_exceptions=True)
+        if self.failure is None and self.keeper is not None:
+            await self.keeper.stopped()
         self.failure = self.failure or asyncio.CancelledError("the sequencer was stopped")
         self._writer.shutdown()
         self.store.close()
@@ -226,6 +282,8 @@ class Sequencer:
                 raise
             for job in group.jobs:
                 _answer(job)
+            if self.keeper is not None and group.parts:
+                self.keeper.committed()
             if self._is_stopping and self._queue.is_empty:
                 return
 
@@ -323,7 +381,9 @@ class Sequencer:
             return
         if entry[0] == ENVELOPE_KIND:
             self._batches.add_batch(Envelope.from_entry(entry).member, index)
-        elif self.machine.rules is not None and entry[0] == RULES_KIND:
+            return
+        self._facts.append((index, entry))
+        if self.machine.rules is not None and entry[0] == RULES_KIND:
             self._batches.add_promise(index, self.machine.rules.anchor_promise_seconds)
 
     def _write(self, group: _Group) -> bytes:

@@ -19,7 +19,9 @@ from pathlib import Path
 import numba
 
 _HERE = Path(__file__).parent
-_READ_AS_CONSTANTS = [_HERE.parent / "events", _HERE.parent / "rfc9162.py"]
+_READ_AS_CONSTANTS = [
+    _HERE.parent / name for name in ("events", "verification", "settlement", "rfc9162.py")
+]
 
 
 def _sources_digest() -> str:
@@ -41,11 +43,14 @@ def _cache_folder() -> Path:
     parent = Path(given) if given else _HERE / "__pycache__"
     if not given and not os.access(_HERE, os.W_OK):
         parent = Path.home() / ".cache" / "adtally"
-    folder = parent / f"compiled-{_sources_digest()}"
+    folder = parent / f"compiled-{SOURCES}"
     for other in parent.glob("compiled-*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     return folder
 
+
+SOURCES = _sources_digest()
+"""Names this version of the rules, their tables and their compiler."""
 
 numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from adtally.kernel.facts_table import FactRows, FactsTable
 from adtally.kernel.ledger import Ledger
 from adtally.kernel.records import RecordArray
 from adtally.kernel.rules import Moment, judge
+from adtally.settlement.engine import EngineDump
 from adtally.types import Role
 from adtally.verification.age_floors import AgeFloors
 from adtally.verification.fact_state import FactState, MemberFacts
@@ -99,6 +100,25 @@ class KernelEngine:
     def take(self, event: AdEvent, unset_record: bytes) -> None:
         """Take the id of an event that a correction has made good, unless it is forgotten."""
         self.ids.take(event, unset_record)
+
+    def dump(self) -> EngineDump:
+        """As ``Engine.dump``."""
+        self._facts_table()
+        floors = self._floors
+        times = (floors.oldest_event_ms, floors.oldest_impression_ms, floors.oldest_click_ms)
+        parts = (self.ids.dump(), self._rows.dump(), self._ledger.dump())
+        return {"floors": np.array(times, np.int64), **parts[0], **parts[1], **parts[2]}
+
+    def load(self, dump: EngineDump) -> None:
+        """As ``Engine.load``."""
+        floors = self._floors
+        times = dump["floors"].tolist()
+        floors.oldest_event_ms, floors.oldest_impression_ms, floors.oldest_click_ms = times
+        self.ids.load(dump)
+        self._rows.load(dump)
+        self._table = None
+        self._facts_table()
+        self._ledger.load(dump)
 
     def _facts_table(self) -> FactsTable:
         if self._table is None or self._built_from != self._facts.version:

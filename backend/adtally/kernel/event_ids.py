@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from adtally.errors import Overloaded
@@ -103,6 +106,57 @@ class EventIds:
             hashes = records.leaf_hashes.view(np.uint64)
             latest_ms = max(self.latest_ms, event.occurred_at_ms)
             take_one(self.table, records.rows, hashes, self.floors, latest_ms)
+
+    def dump(self) -> dict[str, Any]:
+        """All of the table that is in use."""
+        table = self.table
+        free, blocks = table.counts.tolist()
+        slots = np.flatnonzero(table.partitions >= 0)
+        directories = [table.directory[slot, : table.places[slot]] for slot in slots]
+        return {
+            "ids.rows": table.rows[: blocks * BLOCK_ROWS],
+            "ids.taken": table.taken[:blocks],
+            "ids.depth": table.depth[:blocks],
+            "ids.free": table.free[:free],
+            "ids.partitions": table.partitions[slots],
+            "ids.places": table.places[slots],
+            "ids.directories": np.concatenate([np.empty(0, np.int32), *directories]),
+            "seed": np.array([table.seed], np.uint64),
+            "ids.floors": np.array([*self.floors, self.latest_ms], np.int64),
+            "ids.passed": np.array(self._passed, np.int64),
+            "ids.to_sweep": np.array(list(self._to_sweep.items()), np.int64).reshape(-1, 2),
+        }
+
+    def load(self, dump: Mapping[str, Any]) -> None:
+        """Take over what ``dump`` gave.
+
+        Raises:
+            Overloaded: it is more than this table's memory.
+        """
+        blocks = len(dump["ids.taken"])
+        if blocks > len(self.table.taken):
+            raise Overloaded(
+                f"the remembered event ids take {blocks * BLOCK_BYTES} bytes (operator: "
+                f"ADTALLY_DEDUPE_MEMORY_BYTES is {len(self.table.taken) * BLOCK_BYTES})"
+            )
+        *floors, self.latest_ms = dump["ids.floors"].tolist()
+        self.floors = Floors(*floors)
+        self._passed = tuple(dump["ids.passed"].tolist())
+        self._to_sweep = dict(dump["ids.to_sweep"].tolist())
+        self.table = self.table._replace(seed=dump["seed"][0])
+        partitions = dump["ids.partitions"].tolist()
+        self._widen(max(partitions, default=0) - min(partitions, default=0) + 1)
+        table = self.table
+        table.rows[: blocks * BLOCK_ROWS] = dump["ids.rows"]
+        table.taken[:blocks], table.depth[:blocks] = dump["ids.taken"], dump["ids.depth"]
+        table.free[: len(dump["ids.free"])] = dump["ids.free"]
+        table.counts[:] = len(dump["ids.free"]), blocks
+        at = 0
+        for partition, places in zip(partitions, dump["ids.places"].tolist(), strict=True):
+            slot = self._slot(partition)
+            table.partitions[slot], table.places[slot] = partition, places
+            table.directory[slot, :places] = dump["ids.directories"][at : at + places]
+            at += places
 
     def _blocks_used(self) -> int:
         free, untouched = self.table.counts.tolist()

@@ -22,6 +22,9 @@ class FileLayer(Protocol):
     def list_names(self, directory: Path) -> list[str]:
         """Names in the directory."""
 
+    def free_bytes(self, directory: Path) -> int:
+        """What can still be written on the directory's disk."""
+
     def lock(self, path: Path) -> int | None:
         """Take the exclusive lock on a file; None when another holds it."""
 
@@ -78,6 +81,10 @@ class OsFiles:
 
     def list_names(self, directory: Path) -> list[str]:
         return sorted(os.listdir(directory))
+
+    def free_bytes(self, directory: Path) -> int:
+        found = os.statvfs(directory)
+        return found.f_bavail * found.f_frsize
 
     def lock(self, path: Path) -> int | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

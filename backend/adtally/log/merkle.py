@@ -19,7 +19,7 @@ Parents = Callable[[bytes | memoryview], bytes]
 
 _NODE = hashlib.sha256(b"\x01")
 _PAIR = 2 * HASH_SIZE
-_FEW = 8 * _PAIR
+_FEW = 4 * _PAIR
 """Up to here one hash after the other is faster than what it costs to start a vector's worth."""
 
 

@@ -128,19 +128,20 @@ def read_frame(data: bytes, at: int) -> tuple[FrameHeader, bytes] | None:
     return header, payload
 
 
-def scan_segment(data: bytes, position: Position, name: str) -> Scan:
-    """Read the frames of a segment from its start.
+def scan_segment(data: bytes, position: Position, name: str, start: int = 0) -> Scan:
+    """Read the frames of a segment.
 
     Args:
         data: the whole file.
-        position: what its first frame must say.
+        position: what the first frame must say.
         name: the file's name, for the error.
+        start: offset of that frame.
 
     Raises:
         StorageCorrupt: committed bytes have changed, or frames are missing.
     """
     frames: list[tuple[int, FrameHeader]] = []
-    at = 0
+    at = start
     while (frame := read_frame(data, at)) is not None and position.admits(frame[0]):
         header, payload = frame
         _check_count(header, payload, name, at)

@@ -8,6 +8,7 @@ holds is only known by reading it again.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from adtally.log.segment import (
 )
 
 SEGMENT_BYTES = 64 * 2**20
+SPARE_BYTES = 64 * 2**20
+"""To leave on the disk for what grows beside the log: its tree, the control database, reports."""
 LOCK_NAME = "lock"
 _SEGMENT_NAME = re.compile(r"segment-([0-9]{16})\.log\Z")
 _READ_BYTES = 4 * 2**20
@@ -43,6 +46,18 @@ class Frame:
 
     first_index: int
     entries: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class StorePoint:
+    """Where everything stood when the log had some size: saves reading what is before it."""
+
+    segments: tuple[str, ...]
+    """Names, oldest first."""
+    offset: int
+    """Behind the last frame, in the last segment."""
+    position: Position
+    frames: FrameIndex
 
 
 class LogStore:
@@ -73,6 +88,7 @@ class LogStore:
         *,
         files: FileLayer | None = None,
         segment_bytes: int = SEGMENT_BYTES,
+        resume: StorePoint | None = None,
     ) -> LogStore:
         """Open a log, new or not, for writing; a torn tail is truncated.
 
@@ -80,6 +96,8 @@ class LogStore:
             directory: holds the segments and the lock file; created when missing.
             files: the disk.
             segment_bytes: a new segment is preallocated to it, and is full when it reaches it.
+            resume: what ``point`` gave for this very log, durable since: only what was appended
+                after it is read. The rest is checked when it is asked for.
 
         Raises:
             Conflict: another process (or object) has it open.
@@ -102,7 +120,7 @@ class LogStore:
             )
         store = cls(directory, files, segment_bytes, lock)
         try:
-            store._recover()
+            store._recover(resume)
         except OSError as error:
             store.close()
             raise _failed(directory, error) from error
@@ -121,6 +139,11 @@ class LogStore:
         """Why the store takes nothing more, or None while it does."""
         return self._failure
 
+    def point(self) -> StorePoint:
+        """Where everything stands; good for as long as nothing is appended."""
+        names = tuple(path.name for path in self._segments)
+        return StorePoint(names, self._offset, self._position, self._index)
+
     def append(self, entries: Sequence[bytes]) -> int:
         """Write entries as one frame; on return they are on disk, all of them.
 
@@ -136,7 +159,10 @@ class LogStore:
 
     def has_room(self, length: int) -> bool:
         """Whether frames of ``length`` bytes in all fit what is allocated already."""
-        return self._descriptor != _NO_DESCRIPTOR and self._offset + length <= self._capacity
+        is_allocated = self._descriptor != _NO_DESCRIPTOR and (
+            self._offset + length <= self._capacity
+        )
+        return is_allocated and self._files.free_bytes(self._directory) >= SPARE_BYTES
 
     def take_room(self, length: int) -> None:
         """Allocate ``length`` bytes for the next frames.
@@ -147,6 +173,9 @@ class LogStore:
             StorageFailed: the disk did not answer.
         """
         try:
+            free = self._files.free_bytes(self._directory)
+            if free < SPARE_BYTES:
+                raise StorageFull(f"{self._directory}: {free} bytes free, not {SPARE_BYTES}")
             self._make_room(length)
         except OSError as error:
             if error.errno in _NO_ROOM:
@@ -225,6 +254,11 @@ class LogStore:
         for place, payload in self._payloads(start, self.size):
             yield Frame(place.first_index, decode_bundle(payload))
 
+    def payloads(self, start: int = 0) -> Iterator[bytes]:
+        """As ``frames``, each as an entry bundle."""
+        for _, payload in self._payloads(start, self.size):
+            yield payload
+
     def commit_end(self, index: int) -> int:
         """Tree size after the group commit that holds entry ``index``."""
         if not 0 <= index < self.size:
@@ -259,20 +293,39 @@ class LogStore:
 
     # Recovery
 
-    def _recover(self) -> None:
+    def _recover(self, resume: StorePoint | None) -> None:
         names = self._files.list_names(self._directory)
         names = sorted(name for name in names if _first_index(name) >= 0)
         scan = None
+        if resume is not None and resume.segments:
+            known = len(resume.segments)
+            self._take_over(resume, names)
+            scan = self._scan(names[known - 1], resume.offset, is_last=known == len(names))
+            names = names[known:]
         for number, name in enumerate(names):
-            scan = self._recover_segment(name, is_last=number == len(names) - 1)
+            self._begin_segment(name)
+            scan = self._scan(name, 0, is_last=number == len(names) - 1)
         if scan is not None:
             self._reopen_last(scan)
         self._position = Position(
             self._position.sequence, self._position.index, self._position.epoch + 1
         )
 
-    def _recover_segment(self, name: str, *, is_last: bool) -> Scan:
-        path = self._directory / name
+    def _take_over(self, resume: StorePoint, names: Sequence[str]) -> None:
+        known = list(resume.segments)
+        if names[: len(known)] != known:
+            missing = sorted(set(known) - set(names))
+            raise StorageCorrupt(
+                "segments of the log are missing",
+                field=str(self._directory),
+                expected=f"{len(known)} segments up to entry {resume.frames.size}",
+                found=f"no {', '.join(missing)}" if missing else "others between them",
+                action="restore them from a copy (an attestor keeps one)",
+            )
+        self._segments = [self._directory / name for name in known]
+        self._index, self._position = resume.frames, resume.position
+
+    def _begin_segment(self, name: str) -> None:
         if _first_index(name) != self._position.index:
             raise StorageCorrupt(
                 f"the log has a gap before segment {name}",
@@ -281,12 +334,17 @@ class LogStore:
                 found=f"one that starts at {_first_index(name)}",
                 action="restore the missing segment from a copy (an attestor keeps one)",
             )
-        data = self._files.read(path, 0, MAX_PAYLOAD)
-        scan = scan_segment(data, self._position, name)
+        self._segments.append(self._directory / name)
+
+    def _scan(self, name: str, start: int, *, is_last: bool) -> Scan:
+        """Enter the frames of the newest segment so far that begin at ``start`` or behind."""
+        data = self._files.read(self._directory / name, 0, MAX_PAYLOAD)
+        if len(data) < start:
+            raise damaged(name, len(data), f"at least {start} bytes", f"{len(data)}")
+        scan = scan_segment(data, self._position, name, start)
         if scan.is_torn and not is_last:
             expected = "nothing behind the last frame of a full segment"
             raise damaged(name, scan.end, expected, "other bytes")
-        self._segments.append(path)
         for offset, header in scan.frames:
             self._enter(offset, header)
         return scan

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from adtally.errors import VerificationFailed
+from adtally.errors import NotFound, VerificationFailed
 from adtally.events.record import VERDICT_OFFSET, AdEvent, clear_verdict
 from adtally.events.verdict import Verdict, Verdicts
 from adtally.settlement.accrual import Accruals
@@ -14,6 +14,9 @@ from adtally.verification.event_index import EventIndex
 from adtally.verification.fact_state import CampaignFacts, FactState, MemberFacts, OrderFacts
 from adtally.verification.judge import Judge
 from adtally.verification.rule_set import RuleSet
+
+EngineDump = Mapping[str, Any]
+"""NumPy arrays by name; none from an engine that can't be put aside."""
 
 
 class AccrualBooks(Protocol):
@@ -82,6 +85,17 @@ class Engine(Protocol):
     def take(self, event: AdEvent, unset_record: bytes) -> None:
         """Take the id of an event that a correction has made good, unless it is forgotten."""
 
+    def dump(self) -> EngineDump:
+        """All that it knows besides the facts; arrays may be its own, so copy them or be quick."""
+
+    def load(self, dump: EngineDump) -> None:
+        """Know what ``dump`` gave; the facts are as they were then.
+
+        Raises:
+            NotFound: the engine can't be put aside.
+            Overloaded: the ids need more memory than there is now.
+        """
+
 
 class PlainEngine:
     """The reference: one event after the other, in plain Python."""
@@ -117,6 +131,14 @@ class PlainEngine:
             self._judge.judge(event, record, sender, received_at_ms, rules)
             for event, record in records
         )
+
+    def dump(self) -> EngineDump:
+        """Nothing: the reference is always built from the log."""
+        return {}
+
+    def load(self, dump: EngineDump) -> None:
+        """As ``Engine.load``: it can't."""
+        raise NotFound("the reference is built from the log, not from a snapshot")
 
 
 def unjudged(record: bytes) -> AdEvent:

@@ -6,7 +6,7 @@ attestors and auditors run it to check; all of them see the same state at the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import ne
 from typing import NoReturn
@@ -28,7 +28,7 @@ from adtally.events.record import (
 )
 from adtally.events.verdict import Verdict, Verdicts
 from adtally.settlement.corrections import Corrections, Leaves
-from adtally.settlement.engine import AccrualBooks, Engine, PlainEngine
+from adtally.settlement.engine import AccrualBooks, Engine, EngineDump, PlainEngine
 from adtally.settlement.statement import build_statement
 from adtally.types import Hash, Line, LogIdentity, Statement
 from adtally.verification.fact_state import FactState, MemberFacts
@@ -44,6 +44,16 @@ class _OpenBatch:
 
     envelope: Envelope
     records: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDump:
+    """What ``LogMachine.dump`` gives."""
+
+    size: int
+    last_received_at_ms: int
+    next_sequence: Mapping[int, int]
+    engine: EngineDump
 
 
 class LogMachine:
@@ -186,6 +196,40 @@ class LogMachine:
                 expected="the end of a group commit",
                 found=str(self.size),
             )
+
+    # Snapshots ---------------------------------------------------------------------------------
+
+    def dump(self) -> MachineDump:
+        """All that it knows besides its facts entries."""
+        return MachineDump(
+            self.size, self.last_received_at_ms, dict(self._next_sequence), self._engine.dump()
+        )
+
+    def load(self, dump: MachineDump, entries: Iterable[tuple[int, bytes]]) -> None:
+        """Know what a machine knew that had applied the log up to some entry.
+
+        Args:
+            dump: what it gave.
+            entries: everything up to there that is neither envelope nor record: leaf index and
+                bytes.
+
+        Raises:
+            VerificationFailed, InvalidInput, NotAllowed: the entries are not those of a log.
+            NotFound, Overloaded: the engine can't.
+        """
+        for index, entry in entries:
+            match parse_facts(entry):
+                case RulesFacts() as rules:
+                    self.rules = RuleSet.from_json(rules.rules_json)
+                case ChainFacts() as facts:
+                    self.facts.apply_chain(facts)
+                case Declaration() as declaration:
+                    self.facts.apply_declaration(declaration, self._domain)
+                case Correction() as correction:
+                    self.corrections.note(correction, index)
+        self._engine.load(dump.engine)
+        self._next_sequence = dict(dump.next_sequence)
+        self.size, self.last_received_at_ms = dump.size, dump.last_received_at_ms
 
     # Intake ------------------------------------------------------------------------------------
 
