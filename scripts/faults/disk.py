@@ -70,6 +70,7 @@ class FaultyFiles(OsFiles):
         self._chance = random.Random(f"{fault}")
         self._platter = Platter(image)
         self._paths: dict[int, Path] = {}
+        self._stepping = threading.RLock()
         self._trace = -1
         if trace is not None:
             self._trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -136,8 +137,20 @@ class FaultyFiles(OsFiles):
         whole: Callable[[], int | None],
         part: Callable[[], int | None] | None = None,
     ) -> int | None:
-        """Do a step, or let it go wrong; ``part`` does some of it and returns how much."""
-        number = len(self.steps)
+        """Do a step, or let it go wrong; ``part`` does some of it and returns how much.
+
+        One at a time, whatever the thread: whoever dies does so alone, with nothing written after.
+        """
+        with self._stepping:
+            return self._numbered(len(self.steps), name, whole, part)
+
+    def _numbered(
+        self,
+        number: int,
+        name: str,
+        whole: Callable[[], int | None],
+        part: Callable[[], int | None] | None,
+    ) -> int | None:
         self.steps.append(name)
         if self._trace >= 0:
             os.write(self._trace, f"{name}\n".encode())

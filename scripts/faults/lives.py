@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from adtally.errors import Conflict
 
 from .disk import Fault
 from .server import STATUS_DISK_FAILED, STATUS_REFUSED
@@ -22,6 +25,7 @@ SEGMENT_BYTES = 8_192
 PUBLISHERS = 3
 KILLED = -signal.SIGKILL
 _WAIT_SECONDS = 30.0
+_LOCK_TRIES, _LOCK_WAIT_SECONDS = 40, 0.05
 
 
 @dataclass(slots=True)
@@ -106,6 +110,7 @@ class Launcher:
         segment_bytes: int = SEGMENT_BYTES,
         publishers: int = PUBLISHERS,
         disk_bytes_per_second: int = 0,
+        snapshot_every: int | None = None,
     ) -> Life:
         """A life over a data directory; returns when it serves, has refused to, or is dead.
 
@@ -113,16 +118,24 @@ class Launcher:
             fault: what its disk does to it.
             trace: whether its write steps are noted in a file ``trace`` in the directory.
             disk_bytes_per_second: what the disk takes; 0 for as much as it can.
+            snapshot_every: so many entries; None for no snapshots.
         """
-        answer = self.ask(
-            do="start",
-            directory=str(directory),
-            fault=None if fault is None else asdict(fault),
-            trace=trace,
-            segment_bytes=segment_bytes,
-            publishers=publishers,
-            disk_bytes_per_second=disk_bytes_per_second,
-        )
+        command = {
+            "do": "start",
+            "directory": str(directory),
+            "fault": None if fault is None else asdict(fault),
+            "trace": trace,
+            "segment_bytes": segment_bytes,
+            "publishers": publishers,
+            "disk_bytes_per_second": disk_bytes_per_second,
+            "snapshot_every": snapshot_every,
+        }
+        for _ in range(_LOCK_TRIES):
+            answer = self.ask(**command)
+            if answer.get("refused") != Conflict.code:
+                break
+            # The last life's snapshot process gives up the lock a moment after its parent's death.
+            await asyncio.sleep(_LOCK_WAIT_SECONDS)
         refused = answer if "refused" in answer else None
         return Life(self, answer["pid"], answer.get("port"), refused)
 

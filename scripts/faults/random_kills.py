@@ -24,6 +24,8 @@ _SENDERS = 16
 _LONGEST_SECONDS = 0.25
 _STEPS = 150
 _LARGEST_BATCH = 20
+_SNAPSHOT_EVERY = 300
+"""Entries: a life makes several snapshots, and is killed while it does."""
 _PAUSE_SECONDS = 0.005
 
 
@@ -54,14 +56,16 @@ class _Sender:
 
 @dataclass(frozen=True)
 class _ManyPublishers:
-    """A launcher whose logs know all senders."""
+    """A launcher whose logs know all senders and have snapshots."""
 
     launcher: Launcher
 
     async def start(
         self, directory: Path, *, fault: Fault | None = None, trace: bool = False
     ) -> Life:
-        return await self.launcher.start(directory, fault=fault, trace=trace, publishers=_SENDERS)
+        return await self.launcher.start(
+            directory, fault=fault, trace=trace, publishers=_SENDERS, snapshot_every=_SNAPSHOT_EVERY
+        )
 
 
 async def one_log(launcher: Launcher, directory: Path, seed: int, deaths: int) -> Outcome:

@@ -34,12 +34,12 @@ from adtally.api.service import Service
 from adtally.config import Settings
 from adtally.errors import AdtallyError
 from adtally.intake.clock import VirtualClock
+from adtally.intake.recovery import LogFolders, recovered_sequencer
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.attestations import AttestationDesk
 from adtally.kernel.engine import KernelEngine, prepare
 from adtally.log.checkpoint import NoteSigner
 from adtally.log.files import FileLayer, OsFiles
-from adtally.log.store import LogStore
 from adtally.settlement.machine import LogMachine
 from adtally.storage.database import Database
 
@@ -56,6 +56,7 @@ async def open_sequencer(
     segment_bytes: int,
     publishers: int,
     on_failure: Callable[[], None],
+    snapshot_every: int | None = None,
 ) -> Sequencer:
     """Recover the log as ``adtally.app`` does, and start it; a new one gets the world's facts.
 
@@ -63,10 +64,17 @@ async def open_sequencer(
         AdtallyError: it must not be served, or the disk failed.
     """
     machine = LogMachine(IDENTITY, ESCROW_DOMAIN, verify_signatures=False, engine=KernelEngine)
-    store = LogStore.open(directory / "log", files=files, segment_bytes=segment_bytes)
+    folders = LogFolders(
+        directory / "log",
+        directory / "tree",
+        directory / "snapshots",
+        snapshot_every,
+        segment_bytes,
+    )
     clock = VirtualClock(directory / "clock", NOW_MS)
-    sequencer = Sequencer(store, machine, clock, RECEIPT_KEY, on_failure)
-    sequencer.recover()
+    sequencer = recovered_sequencer(
+        folders, machine, clock, RECEIPT_KEY, on_failure=on_failure, files=files
+    )
     machine.require_signatures()
     sequencer.start()
     if machine.rules is None:
@@ -126,6 +134,7 @@ async def _serve(app: FastAPI, command: dict[str, Any], report: Callable[[object
             command["segment_bytes"],
             command["publishers"],
             lambda: os.kill(os.getpid(), signal.SIGTERM),
+            command["snapshot_every"],
         )
     except AdtallyError as error:
         report({"refused": error.code, "field": error.field, "text": str(error)})

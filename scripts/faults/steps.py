@@ -16,7 +16,7 @@ from .traffic import Publisher
 from .workers import Job, Outcome
 
 _SIZES = (4, 11, 18, 25, 2, 9, 30, 1, 16, 23)
-_AGAIN = (7, 20, 3, 28, 12)
+_AGAIN = (7, 45, 3, 50, 12)
 _RECOVERY_STEPS = 5
 """Of a second life: directory, lock, open, and the last frame written and synced again."""
 
