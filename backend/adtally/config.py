@@ -53,6 +53,11 @@ class Settings(BaseSettings):
         snapshot_every_entries: a start replays at most so much of the log.
         engine: ``plain`` judges by the reference, some ten times slower, should the compiled
             rules ever be doubted.
+        derive_every_entries: Parquet is derived in the background whenever so many entries wait;
+            0: only when a report asks.
+        archive_url: fsspec URL of a folder that sealed segments are copied to; None: nowhere.
+        keep_local_segments: how many sealed segments stay on the local disk once they are in the
+            archive; None: all.
     """
 
     model_config = SettingsConfigDict(env_prefix="ADTALLY_")
@@ -75,6 +80,9 @@ class Settings(BaseSettings):
     dedupe_memory_bytes: int = Field(2**32, ge=2**24)
     snapshot_every_entries: int = Field(5_000_000, ge=1)
     engine: Literal["kernel", "plain"] = "kernel"
+    derive_every_entries: int = Field(1_048_576, ge=0)
+    archive_url: str | None = None
+    keep_local_segments: int | None = Field(None, ge=1)
 
     @property
     def deployment_path(self) -> Path:
@@ -99,6 +107,10 @@ class Settings(BaseSettings):
     @property
     def parquet_dir(self) -> Path:
         return self.data_dir / "parquet"
+
+    @property
+    def archive_cache_dir(self) -> Path:
+        return self.data_dir / "archive-cache"
 
     @property
     def sqlalchemy_url(self) -> str:

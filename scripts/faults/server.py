@@ -20,8 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -91,7 +90,7 @@ def make_service(directory: Path, sequencer: Sequencer) -> Service:
     database = Database(f"sqlite+aiosqlite:///{directory / 'control.sqlite3'}")
     campaigns = sequencer.machine.facts.campaigns
     return Service(
-        settings=settings(directory),
+        settings=Settings(data_dir=directory, clock="virtual", max_body_bytes=2**24),
         deployment=DEPLOYMENT,
         clock=VirtualClock(directory / "clock", NOW_MS),
         sequencer=sequencer,
@@ -106,10 +105,6 @@ def make_service(directory: Path, sequencer: Sequencer) -> Service:
     )
 
 
-def settings(directory: Path) -> Settings:
-    return Settings(data_dir=directory, clock="virtual", max_body_bytes=2**24)
-
-
 class _Server(uvicorn.Server):
     """Leaves signals to ``_serve``, as the service does."""
 
@@ -118,11 +113,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(app: FastAPI, command: dict[str, Any], report: Callable[[object], None]) -> int:
+async def _serve(command: dict[str, Any], report: Callable[[object], None]) -> int:
     """One life; returns the status of its process."""
     directory = Path(command["directory"])
     config = uvicorn.Config(
-        app, port=0, access_log=False, log_level="error", lifespan="off", backlog=4096
+        FastAPI(), port=0, access_log=False, log_level="error", lifespan="off", backlog=4096
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()
@@ -139,7 +134,8 @@ async def _serve(app: FastAPI, command: dict[str, Any], report: Callable[[object
     except AdtallyError as error:
         report({"refused": error.code, "field": error.field, "text": str(error)})
         return STATUS_REFUSED
-    app.state.service = make_service(directory, sequencer)
+    service = make_service(directory, sequencer)
+    config.app = create_application(service, with_virtual_clock=False)
     listening = config.bind_socket()
     listening.listen(4096)
     report({"port": listening.getsockname()[1]})
@@ -166,9 +162,6 @@ class _Forks:
 
     def __init__(self) -> None:
         prepare()
-        # Routes are made once; every life puts its own service behind them.
-        nobody = cast(Service, SimpleNamespace(settings=settings(Path("/nonexistent"))))
-        self._app = create_application(nobody, with_virtual_clock=False)
         self._alive: set[int] = set()
         gc.collect()
         gc.freeze()
@@ -201,7 +194,7 @@ class _Forks:
                 os.write(write_end, json.dumps(answer).encode() + b"\n")
                 os.close(write_end)
 
-            status = uvloop.run(_serve(self._app, command, report))
+            status = uvloop.run(_serve(command, report))
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:

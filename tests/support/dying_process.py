@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import httpx
@@ -21,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from scripts.faults.disk import Fault, FaultyFiles  # noqa: E402
 from scripts.faults.lives import PUBLISHERS, SEGMENT_BYTES  # noqa: E402
-from scripts.faults.server import make_service, open_sequencer, settings  # noqa: E402
+from scripts.faults.server import make_service, open_sequencer  # noqa: E402
 from scripts.faults.wire import Answer  # noqa: E402
 
 from adtally.api.application import create_application  # noqa: E402
@@ -77,6 +76,7 @@ class InProcessClient:
 
     def __init__(self, app: Any, files: DyingFiles) -> None:
         self._files = files
+        self._is_served = app is not None
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._http = httpx.AsyncClient(transport=transport, base_url="http://faults")
 
@@ -85,7 +85,7 @@ class InProcessClient:
         first, *lines = head.decode().split("\r\n")
         method, path, _ = first.split()
         headers = dict(line.split(": ", 1) for line in lines)
-        if self._files.is_dead:
+        if self._files.is_dead or not self._is_served:
             return None
         answer = await self._http.request(method, path, headers=headers, content=body)
         if self._files.is_dead and answer.status_code != 200:
@@ -129,10 +129,6 @@ class InProcessLife:
 class InProcessStarter:
     """As ``scripts.faults.lives.Launcher``."""
 
-    def __init__(self) -> None:
-        nobody: Any = SimpleNamespace(settings=settings(Path("/nonexistent")))
-        self._app = create_application(nobody, with_virtual_clock=False)
-
     async def start(
         self, directory: Path, *, fault: Fault | None = None, trace: bool = False
     ) -> InProcessLife:
@@ -143,6 +139,6 @@ class InProcessStarter:
                 directory, files, SEGMENT_BYTES, PUBLISHERS, lambda: None
             )
         except (ProcessDied, AdtallyError):
-            return InProcessLife(self._app, files, None)
-        self._app.state.service = make_service(directory, sequencer)
-        return InProcessLife(self._app, files, sequencer)
+            return InProcessLife(None, files, None)
+        app = create_application(make_service(directory, sequencer), with_virtual_clock=False)
+        return InProcessLife(app, files, sequencer)

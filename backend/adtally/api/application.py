@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from adtally import __version__
 from adtally.api import (
@@ -37,8 +38,8 @@ was expected, what was found and what to do.
 """
 
 
-def create_application(service: Service, *, with_virtual_clock: bool) -> FastAPI:
-    """Put the routes of a running service together."""
+def create_application(service: Service, *, with_virtual_clock: bool) -> ASGIApp:
+    """Put the routes of a running service together: batches, and FastAPI for all others."""
     # The documentation page loads nothing from elsewhere: consortium networks have no internet.
     app = FastAPIOffline(
         title="adtally",
@@ -65,4 +66,4 @@ def create_application(service: Service, *, with_virtual_clock: bool) -> FastAPI
     app.include_router(v1)
     if with_virtual_clock:
         app.include_router(virtual_clock.router)
-    return app
+    return batches.BatchRoute(app, service.sequencer, service.settings.max_body_bytes)

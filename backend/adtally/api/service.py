@@ -12,6 +12,7 @@ from adtally.chain.deployment import Deployment
 from adtally.config import Settings
 from adtally.intake.clock import Clock
 from adtally.intake.sequencer import Sequencer
+from adtally.jobs.archive import ArchiveJob
 from adtally.jobs.attestations import AttestationDesk
 from adtally.log.checkpoint import NoteSigner
 from adtally.storage.database import Database
@@ -29,6 +30,7 @@ class Service:
     desk: AttestationDesk
     note_signer: NoteSigner
     deriver: Deriver
+    archive: ArchiveJob | None = None
 
 
 def _service(request: Request) -> Service:

@@ -158,8 +158,7 @@ class Sequencer:
             self.machine.load(snapshot.machine, snapshot.facts)
             self._check_joint()
         for bundle in self.store.payloads(self.tree.size):
-            for part in split_bundle(bundle):
-                self._replay(part)
+            self._replay(list(split_bundle(bundle)))
         self.machine.require_complete()
         if not self.tree.size == self.machine.size == self.store.size:
             raise InvariantBroken(
@@ -177,17 +176,19 @@ class Sequencer:
                 found=leaf_hash(self.store.entry(last)).hex(),
             )
 
-    def _replay(self, part: Entries) -> None:
+    def _replay(self, commit: Sequence[Entries]) -> None:
         index = self.tree.size
         # First: a correction is checked against the leaves before it.
-        self.tree.append_packed(part.leaf_hashes())
-        if isinstance(part, BatchEntries):
-            self.machine.apply_batch(part.envelope, part.records)
-            self._note_entry(part.envelope, index)
-            return
-        for offset, entry in enumerate(part.entries):
-            self.machine.apply(entry)
-            self._note_entry(entry, index + offset)
+        self.tree.append_packed(b"".join([part.leaf_hashes() for part in commit]))
+        for part in commit:
+            if isinstance(part, BatchEntries):
+                self.machine.apply_batch(part.envelope, part.records)
+                self._note_entry(part.envelope, index)
+            else:
+                for offset, entry in enumerate(part.entries):
+                    self.machine.apply(entry)
+                    self._note_entry(entry, index + offset)
+            index += len(part)
 
     def snapshot(self) -> Snapshot:
         """All that is known now, when nothing is on its way; its arrays go on changing."""

@@ -249,7 +249,7 @@ def _taken_out(rows, taken, block, floors):
     count = 0
     for row in range(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS):
         if rows[row, 0] != 0 and _may_be_met(rows, row, floors):
-            kept[count] = rows[row]
+            _copy_row(rows, row, kept, count)
             count += 1
     rows[block * BLOCK_ROWS : (block + 1) * BLOCK_ROWS] = 0
     taken[block] = 0
@@ -270,17 +270,23 @@ def _may_be_met(rows, row, floors):
     return kind == _CLICK and occurred_at_ms >= floors[2]
 
 
-@njit(cache=True)
+@leaf
 def _put_back(rows, taken, directory, places, kept, seed):
     for number in range(len(kept)):
         name = kept[number, 0] >> _NAME
         hashed = event_hash(name, kept[number, 1], kept[number, 2], seed)
-        block = directory[_place(hashed, places)]
+        block = np.int64(directory[_place(hashed, places)])
         at = hashed & _IN_BLOCK
         while rows[block * BLOCK_ROWS + np.int64(at), 0] != 0:
             at = (at + np.uint64(1)) & _IN_BLOCK
-        rows[block * BLOCK_ROWS + np.int64(at)] = kept[number]
+        _copy_row(kept, number, rows, block * BLOCK_ROWS + np.int64(at))
         taken[block] += 1
+
+
+@leaf
+def _copy_row(source, row, target, to):
+    for word in range(ROW_WORDS):
+        target[to, word] = source[row, word]
 
 
 @njit(cache=True)

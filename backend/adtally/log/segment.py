@@ -15,6 +15,7 @@ inside a frame counts as never written too.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,18 @@ HEADER_SIZE = _FIELDS.size + _CRC.size + len(_HEADER_END)
 OVERHEAD = HEADER_SIZE + len(_FRAME_END)
 MAX_PAYLOAD = 2**32 - 1
 _SECTOR = 512
+_NAME = re.compile(r"segment-([0-9]{16})\.log\Z")
+
+
+def segment_name(first_index: int) -> str:
+    """Name of the file whose first entry has this index; names sort as their indexes do."""
+    return f"segment-{first_index:016d}.log"
+
+
+def segment_index(name: str) -> int:
+    """Index in a segment's name; -1 for other files."""
+    match = _NAME.match(name)
+    return int(match[1]) if match else -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ holds is only known by reading it again.
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +27,14 @@ from adtally.log.segment import (
     encode_frame,
     read_frame,
     scan_segment,
+    segment_index,
+    segment_name,
 )
 
 SEGMENT_BYTES = 64 * 2**20
 SPARE_BYTES = 64 * 2**20
 """To leave on the disk for what grows beside the log: its tree, the control database, reports."""
 LOCK_NAME = "lock"
-_SEGMENT_NAME = re.compile(r"segment-([0-9]{16})\.log\Z")
 _READ_BYTES = 4 * 2**20
 _NO_DESCRIPTOR = -1
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -46,6 +46,15 @@ class Frame:
 
     first_index: int
     entries: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSegment:
+    """A segment that is never written again: its file, and its entries (end exclusive)."""
+
+    path: Path
+    first_index: int
+    end_index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +279,18 @@ class LogStore:
             )
         return self._index.place(self._index.find(index)).end_index
 
+    def sealed_segments(self) -> list[SealedSegment]:
+        """Every segment but the one being written, in order; safe from any thread."""
+        paths = list(self._segments)
+        if self._is_new:
+            # Should the new segment vanish in a crash, the one before would be the last again.
+            paths = paths[:-1]
+        starts = [segment_index(path.name) for path in paths]
+        return [
+            SealedSegment(path, start, end)
+            for path, start, end in zip(paths, starts, starts[1:], strict=False)
+        ]
+
     def close(self) -> None:
         """Give up files and lock; what was appended is on disk already."""
         if self._descriptor != _NO_DESCRIPTOR:
@@ -295,7 +316,7 @@ class LogStore:
 
     def _recover(self, resume: StorePoint | None) -> None:
         names = self._files.list_names(self._directory)
-        names = sorted(name for name in names if _first_index(name) >= 0)
+        names = sorted(name for name in names if segment_index(name) >= 0)
         scan = None
         if resume is not None and resume.segments:
             known = len(resume.segments)
@@ -326,12 +347,12 @@ class LogStore:
         self._index, self._position = resume.frames, resume.position
 
     def _begin_segment(self, name: str) -> None:
-        if _first_index(name) != self._position.index:
+        if segment_index(name) != self._position.index:
             raise StorageCorrupt(
                 f"the log has a gap before segment {name}",
                 field=name,
                 expected=f"a segment that starts at index {self._position.index}",
-                found=f"one that starts at {_first_index(name)}",
+                found=f"one that starts at {segment_index(name)}",
                 action="restore the missing segment from a copy (an attestor keeps one)",
             )
         self._segments.append(self._directory / name)
@@ -391,7 +412,7 @@ class LogStore:
         if self._capacity > self._offset:
             self._files.truncate(self._descriptor, self._offset)
             self._capacity = self._offset
-        path = self._directory / f"segment-{self._position.index:016d}.log"
+        path = self._directory / segment_name(self._position.index)
         descriptor = self._files.open(path, create=True)
         if self._descriptor != _NO_DESCRIPTOR:
             self._files.close(self._descriptor)
@@ -430,12 +451,6 @@ class LogStore:
             expected = f"the frame of entries {place.first_index} to {place.end_index}"
             raise damaged(name, place.offset, expected, "other bytes")
         return frame[1]
-
-
-def _first_index(name: str) -> int:
-    """Index in a segment's name; -1 for other files."""
-    match = _SEGMENT_NAME.match(name)
-    return int(match[1]) if match else -1
 
 
 def _failed(path: Path, error: OSError) -> StorageFailed:

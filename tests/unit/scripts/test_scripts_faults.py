@@ -6,7 +6,7 @@ import json
 import random
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,13 +32,12 @@ from scripts.faults.world import (
     world_facts,
 )
 
-from adtally.api.schemas import BatchOut
+from adtally.api.schemas import ReceiptOut
 from adtally.events.batch import SignedBatch
 from adtally.events.eip712 import Receipt, receipt_digest
 from adtally.events.record import VERDICT_OFFSET
 from adtally.events.signature import sign
 from adtally.events.verdict import Verdict
-from adtally.intake.receipts import BatchResult
 from adtally.log.files import FileLayer
 from adtally.log.store import LogStore
 from adtally.rfc9162 import tree_root
@@ -72,7 +71,7 @@ class Log:
     def entries(self) -> list[bytes]:
         return [entry for commit in self.commits for entry in commit]
 
-    def answer(self, batch: SignedBatch, verdicts: object, **changes: object) -> Answer:
+    def answer(self, batch: SignedBatch, verdicts: Iterable[Verdict], **changes: object) -> Answer:
         """A receipt for the batch that was committed last; ``changes`` make it a wrong one."""
         size = len(self.entries)
         receipt = Receipt(
@@ -87,8 +86,12 @@ class Log:
         )
         receipt = replace(receipt, **changes)  # type: ignore[arg-type]
         signature = sign(receipt_digest(LOG_DOMAIN, receipt), RECEIPT_KEY)
-        result = BatchResult(receipt, signature, list(verdicts), replayed=False)  # type: ignore[call-overload]
-        return Answer(200, json.dumps(BatchOut.of(result).model_dump()).encode(), None)
+        document = {
+            "receipt": ReceiptOut.of(receipt, signature).model_dump(),
+            "verdicts": [verdict.label for verdict in verdicts],
+            "replayed": False,
+        }
+        return Answer(200, json.dumps(document).encode(), None)
 
     def problems(self, directory: Path) -> str:
         """What the oracle finds in a log of these commits."""

@@ -1,0 +1,18 @@
+"""What the bench's servers share: uvicorn, as the service runs it, on a free port."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import uvicorn
+
+
+async def serve_on_free_port(application: Any) -> None:
+    """Print the port, then serve an ASGI application until the process is killed."""
+    config = uvicorn.Config(
+        application, port=0, access_log=False, log_level="error", lifespan="off"
+    )
+    listening = config.bind_socket()
+    listening.listen()
+    print(listening.getsockname()[1], flush=True)
+    await uvicorn.Server(config).serve(sockets=[listening])
