@@ -35,6 +35,8 @@ class RecordArray(Sequence[bytes]):
     """
 
     def __init__(self, rows: Records) -> None:
+        # Read-only whoever made them: else compiled code would be compiled twice.
+        rows.setflags(write=False)
         self.rows = rows
 
     @staticmethod
