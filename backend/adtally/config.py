@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         max_body_bytes: larger request bodies are refused.
         engine: ``plain`` judges by the reference, some ten times slower, should the compiled
             rules ever be doubted.
+        public_url: address of the service as browsers reach it, for tags; default: as asked.
+        trusted_proxies: how many proxies in front add to ``X-Forwarded-For``; 0 takes the
+            address of the connection.
+        token_lifetime_seconds: how long after its minting a token counts an impression.
+        salt_retention_days: how long the salts of commitments are kept.
     """
 
     model_config = SettingsConfigDict(env_prefix="ADTALLY_")
@@ -70,6 +75,10 @@ class Settings(BaseSettings):
     job_tick_seconds: float = Field(1.0, gt=0)
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
     engine: Literal["kernel", "plain"] = "kernel"
+    public_url: str | None = Field(None, pattern="^https?://")
+    trusted_proxies: int = Field(0, ge=0, le=16)
+    token_lifetime_seconds: int = Field(3600, ge=1, le=86_400)
+    salt_retention_days: int = Field(30, ge=1)
 
     @property
     def deployment_path(self) -> Path:
@@ -82,6 +91,10 @@ class Settings(BaseSettings):
     @property
     def keys_dir(self) -> Path:
         return self.data_dir / "keys"
+
+    @property
+    def salts_dir(self) -> Path:
+        return self.data_dir / "salts"
 
     @property
     def parquet_dir(self) -> Path:

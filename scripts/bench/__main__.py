@@ -20,6 +20,7 @@ from scripts.figures import Figure, Figures, Part, commit, report_json, write_js
 
 from adtally.client.batch_body import Encoding
 
+from .hits import CONNECTIONS, pixel_requests, send_hits
 from .limits import hash_rates, sync_rate
 from .load import Traffic, naive_requests, send
 
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
 SIZES = {1: 3_200, 10: 3_200, 100: 3_200, 1_000: 640, 10_000: 64}
 """Events of a batch, and how many batches are sent."""
+HITS = 100_000
 
 
 def main() -> int:
@@ -37,6 +39,8 @@ def main() -> int:
         _measure_binary(figures, port)
         _measure_half_load(figures, port)
         _measure(figures, port, "ingest.ndjson", Encoding.NDJSON, 1_000, 64)
+    with _server("scripts.bench.server", "kernel") as port:
+        _measure_hits(figures, port)
     with _server("scripts.bench.server", "plain") as port:
         _measure(figures, port, "ingest.plain", Encoding.BINARY, 1_000, 64)
     with _server("scripts.bench.naive") as port:
@@ -82,6 +86,19 @@ def _measure_half_load(figures: Figures, port: int) -> None:
     how = f"{rate:,.0f} events a second in batches of 1,000"
     _put(figures, "ingest.batch_p99_ms", outcome.percentile_ms(0.99), how, "ms")
     _put(figures, "ingest.batch_p50_ms", outcome.percentile_ms(0.5), how, "ms")
+
+
+def _measure_hits(figures: Figures, port: int) -> None:
+    """Single hits: as many as go, then half of that rate for the latency."""
+    send_hits(port, pixel_requests(5_000))
+    outcome = send_hits(port, pixel_requests(HITS))
+    how = f"{HITS:,} pixels, {CONNECTIONS} connections, a token and a person each"
+    _put(figures, "ingest.hits_per_second", outcome.events_per_second, how)
+    rate = outcome.events_per_second / 2
+    outcome = send_hits(port, pixel_requests(HITS), rate=rate)
+    how = f"{rate:,.0f} hits a second over {CONNECTIONS} connections"
+    _put(figures, "ingest.hit_p50_ms", outcome.percentile_ms(0.5), how, "ms")
+    _put(figures, "ingest.hit_p99_ms", outcome.percentile_ms(0.99), how, "ms")
 
 
 def _put_ratios(figures: Figures) -> None:

@@ -17,9 +17,14 @@ from adtally.analytics.derive import Deriver
 from adtally.api.application import create_application
 from adtally.api.service import Service
 from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
+from adtally.collector.collector import Collector
+from adtally.collector.hits import HitDesk
+from adtally.collector.keys import CollectorKeys
+from adtally.collector.visitors import DailySalts
 from adtally.config import Settings
 from adtally.events.signature import address_of
 from adtally.intake.clock import VirtualClock
+from adtally.intake.garbage import spare_long_lived_objects
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.attestations import AttestationDesk
 from adtally.kernel.engine import KernelEngine
@@ -32,11 +37,13 @@ from adtally.storage.migrations import upgrade
 
 from .world import (
     CHAIN_ID,
+    COLLECTOR_SECRET,
     ESCROW,
     ESCROW_DOMAIN,
     EVENT_LOG,
     IDENTITY,
     NOW_MS,
+    OPERATOR,
     RECEIPT_KEY,
     TOKEN,
     world_facts,
@@ -50,7 +57,7 @@ DEPLOYMENT = Deployment(
     membership=DeployedContract(b"\x44" * 20, bytes(32)),
     event_log=DeployedContract(EVENT_LOG, bytes(32)),
     campaign_escrow=DeployedContract(ESCROW, bytes(32)),
-    operator_member=1,
+    operator_member=OPERATOR,
     attestor_set=1,
     threshold=2,
     attestors=(),
@@ -72,7 +79,9 @@ async def serve(directory: Path, engine: str) -> None:
     await upgrade(database)
     campaigns = machine.facts.campaigns
     service = Service(
-        settings=Settings(data_dir=directory, clock="virtual", max_body_bytes=2**24),
+        settings=Settings(
+            data_dir=directory, clock="virtual", max_body_bytes=2**24, trusted_proxies=1
+        ),
         deployment=DEPLOYMENT,
         clock=clock,
         sequencer=sequencer,
@@ -84,11 +93,26 @@ async def serve(directory: Path, engine: str) -> None:
             Dataset(directory / "parquet", DEPLOYMENT.log_origin),
             lambda campaign, publisher: campaigns[campaign].orders[publisher].rates,
         ),
+        hits=HitDesk(
+            Collector(sequencer, OPERATOR, RECEIPT_KEY),
+            CollectorKeys(COLLECTOR_SECRET),
+            DailySalts(directory / "salts", 30),
+            clock,
+            machine,
+            token_lifetime_ms=3_600_000,
+        ),
     )
     application = create_application(service, with_virtual_clock=True)
     config = uvicorn.Config(
-        application, port=0, access_log=False, log_level="error", lifespan="off"
+        application,
+        port=0,
+        access_log=False,
+        log_level="error",
+        lifespan="off",
+        http="httptools",
+        proxy_headers=False,
     )
+    spare_long_lived_objects()
     listening = config.bind_socket()
     listening.listen()
     print(listening.getsockname()[1], flush=True)

@@ -21,8 +21,9 @@ IDENTITY = LogIdentity(CHAIN_ID, EVENT_LOG)
 LOG_DOMAIN = log_domain(IDENTITY)
 ESCROW_DOMAIN = escrow_domain(CHAIN_ID, ESCROW)
 RECEIPT_KEY = keccak(b"bench receipts")
+COLLECTOR_SECRET = keccak(b"bench collector")
 
-ADVERTISER = 2
+OPERATOR, ADVERTISER = 1, 2
 PUBLISHERS = range(10, 26)
 CAMPAIGN, PLACEMENT, CREATIVE = 1, 7, 9
 START_SECONDS = 1_700_000_000
@@ -48,10 +49,12 @@ def world_facts() -> list[Any]:
 
 
 def _chain_logs() -> Iterator[FactLog]:
-    for member in (ADVERTISER, *PUBLISHERS):
-        role = Role.ADVERTISER if member == ADVERTISER else Role.PUBLISHER
+    roles = {OPERATOR: Role.OPERATOR | Role.COLLECTOR, ADVERTISER: Role.ADVERTISER}
+    for member in (OPERATOR, ADVERTISER, *PUBLISHERS):
         account = bytes([member]) * 20
-        data = [role, bytes(32), START_SECONDS + _LONG, address_of(key_of(member)), account]
+        key = RECEIPT_KEY if member == OPERATOR else key_of(member)
+        role = roles.get(member, Role.PUBLISHER)
+        data = [role, bytes(32), START_SECONDS + _LONG, address_of(key), account]
         yield _log("MemberRegistered", [member, account], data, member, 0)
     end = START_SECONDS + 86_400
     terms = (TOKEN, START_SECONDS, end, 3_600, 0, 0, _LONG, 3_600, 1, 0, 0, 0, 0, 0, [(5, 500)])

@@ -60,23 +60,28 @@ def problem(status: int, code: str, detail: str, **members: object) -> JSONRespo
     return JSONResponse(body, status, media_type=PROBLEM_TYPE)
 
 
+def problem_of(error: AdtallyError) -> JSONResponse:
+    """The problem document of an error of the domain."""
+    response = problem(
+        status_of(error),
+        error.code,
+        error.message,
+        field=error.field,
+        expected=error.expected,
+        found=error.found,
+        action=error.action,
+    )
+    if isinstance(error, Overloaded):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
 def install(app: FastAPI) -> None:
     """Answer every error as a problem document."""
 
     @app.exception_handler(AdtallyError)
     async def domain_error(_: Request, error: AdtallyError) -> JSONResponse:
-        response = problem(
-            status_of(error),
-            error.code,
-            error.message,
-            field=error.field,
-            expected=error.expected,
-            found=error.found,
-            action=error.action,
-        )
-        if isinstance(error, Overloaded):
-            response.headers["Retry-After"] = str(error.retry_after_seconds)
-        return response
+        return problem_of(error)
 
     @app.exception_handler(RequestValidationError)
     async def validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
