@@ -12,7 +12,7 @@ import msgspec
 
 from adtally.errors import InvalidInput, NotAllowed, VerificationFailed
 from adtally.events.currency import currency_number
-from adtally.events.hit_tokens import Slot, Token
+from adtally.events.hit_tokens import Slot, Token, postback_mac
 from adtally.events.record import AdEvent, EventType, new_event_id
 from adtally.types import UINT48_MAX, UINT64_MAX
 
@@ -81,11 +81,6 @@ class PostbackSignature:
                 found="another",
                 action="sign the bytes of the body exactly as they are sent",
             )
-
-
-def postback_mac(secret: bytes, at_seconds: int, body: bytes) -> bytes:
-    """What the advertiser's server computes, 32 bytes."""
-    return hmac.digest(secret, b"%d." % at_seconds + body, "sha256")
 
 
 def parse_postback(body: bytes) -> PostbackJson:

@@ -194,6 +194,11 @@ def require_slot_mac(key: bytes, slot: bytes, mac: bytes) -> None:
         raise _not_genuine("slot")
 
 
+def postback_mac(secret: bytes, at_seconds: int, body: bytes) -> bytes:
+    """What an advertiser's server signs a postback with: over the time, a dot, and the body."""
+    return hmac.digest(secret, b"%d." % at_seconds + body, "sha256")
+
+
 def _mac(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA256 (RFC 2104), its first half."""
     inner, outer = _hmac_states(key)
