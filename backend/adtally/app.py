@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from adtally.analytics.dataset import Dataset
 from adtally.analytics.derive import Deriver
 from adtally.api.application import create_application
+from adtally.api.hit_protocol import HitProtocol
 from adtally.api.service import Service
 from adtally.chain.connection import Chain
 from adtally.chain.contracts.campaign_escrow import CampaignEscrow
@@ -274,7 +275,7 @@ async def _serve(settings: Settings) -> None:
         access_log=False,
         log_level="warning",
         lifespan="off",
-        http="httptools",
+        http=HitProtocol,
         proxy_headers=False,
     )
     # Bound before anything else happens: a second service on this port must not act at all.

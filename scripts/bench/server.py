@@ -15,6 +15,7 @@ import uvloop
 from adtally.analytics.dataset import Dataset
 from adtally.analytics.derive import Deriver
 from adtally.api.application import create_application
+from adtally.api.hit_protocol import HitProtocol
 from adtally.api.service import Service
 from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
 from adtally.collector.collector import Collector
@@ -109,7 +110,7 @@ async def serve(directory: Path, engine: str) -> None:
         access_log=False,
         log_level="error",
         lifespan="off",
-        http="httptools",
+        http=HitProtocol,
         proxy_headers=False,
     )
     spare_long_lived_objects()

@@ -38,7 +38,7 @@ _ANYWHERE = (
     (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"cross-origin"),
 )
-_GIF_HEADERS: _Headers = [
+GIF_HEADERS: _Headers = [
     (b"content-type", b"image/gif"),
     (b"content-length", b"%d" % len(GIF)),
     *_ANYWHERE,
@@ -56,7 +56,7 @@ class HitRoutes:
 
     def __init__(self, app: ASGIApp, desk: HitDesk, trusted_proxies: int) -> None:
         self._app = app
-        self._desk = desk
+        self.desk = desk
         self._trusted_proxies = trusted_proxies
         self._routes: dict[str, tuple[str, _Handler]] = {
             "/v1/imp": ("GET", self._impression),
@@ -90,32 +90,41 @@ class HitRoutes:
 
     async def _impression(self, scope: Scope, _: Receive, send: Send) -> None:
         query = scope["query_string"]
-        answer = await self._desk.impression(_parameter(query, b"t="), self._visitor(scope))
-        await _reply(send, 200, [*_GIF_HEADERS, _about(answer)], GIF)
+        answer = await self.desk.impression(
+            query_parameter(query, b"t="),
+            self.visitor(scope["headers"], query, scope.get("client")),
+        )
+        await _reply(send, 200, [*GIF_HEADERS, hit_header(answer)], GIF)
 
     async def _viewable(self, scope: Scope, _: Receive, send: Send) -> None:
         query = scope["query_string"]
-        answer = await self._desk.viewable(_parameter(query, b"t="), self._visitor(scope))
-        await _reply(send, 200, [*_GIF_HEADERS, _about(answer)], GIF)
+        answer = await self.desk.viewable(
+            query_parameter(query, b"t="),
+            self.visitor(scope["headers"], query, scope.get("client")),
+        )
+        await _reply(send, 200, [*GIF_HEADERS, hit_header(answer)], GIF)
 
     async def _click(self, scope: Scope, _: Receive, send: Send) -> None:
         query = scope["query_string"]
-        text, visitor = _parameter(query, b"t="), self._visitor(scope)
+        text, visitor = (
+            query_parameter(query, b"t="),
+            self.visitor(scope["headers"], query, scope.get("client")),
+        )
         if b"as=pixel" in query.split(b"&"):
-            answer = await self._desk.tracked_click(text, visitor)
-            await _reply(send, 200, [*_GIF_HEADERS, _about(answer)], GIF)
+            answer = await self.desk.tracked_click(text, visitor)
+            await _reply(send, 200, [*GIF_HEADERS, hit_header(answer)], GIF)
             return
-        landing = await self._desk.click(text, visitor)
+        landing = await self.desk.click(text, visitor)
         if landing.refusal is not None:
             about = (b"adtally-refused", landing.refusal.code.encode("ascii"))
         else:
             assert landing.answer is not None
-            about = _about(landing.answer)
+            about = hit_header(landing.answer)
         location = (b"location", landing.location.encode("ascii"))
         await _reply(send, 302, [location, (b"content-length", b"0"), *_ANYWHERE, about], b"")
 
     async def _token(self, scope: Scope, _: Receive, send: Send) -> None:
-        token = self._desk.mint(_parameter(scope["query_string"], b"s="))
+        token = self.desk.mint(query_parameter(scope["query_string"], b"s="))
         body = msgspec.json.encode({"token": token.text, "event_id": event_id_text(token.event_id)})
         allowed = (b"access-control-allow-origin", b"*")
         await _reply(send, 200, [*_json_headers(body), allowed], body)
@@ -125,7 +134,7 @@ class HitRoutes:
             (value for name, value in scope["headers"] if name == b"adtally-signature"), b""
         )
         body = await _body(receive)
-        answer = await self._desk.conversion(signature.decode("latin-1"), body)
+        answer = await self.desk.conversion(signature.decode("latin-1"), body)
         document = msgspec.json.encode(
             {
                 "event_id": event_id_text(answer.event_id),
@@ -133,12 +142,16 @@ class HitRoutes:
                 "index": answer.leaf_index,
             }
         )
-        await _reply(send, 200, [*_json_headers(document), _about(answer)], document)
+        await _reply(send, 200, [*_json_headers(document), hit_header(answer)], document)
 
-    def _visitor(self, scope: Scope) -> Visitor:
-        """Who asks; refuses what a browser fetches before anybody wants it (MRC pre-fetch)."""
+    def visitor(self, headers: _Headers, query: bytes, client: tuple[str, int] | None) -> Visitor:
+        """Who asks.
+
+        Raises:
+            NotAllowed: a browser fetches it before anybody wants it (MRC pre-fetch).
+        """
         user_agent, forwarded = b"", []
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name not in _LOOKED_AT:
                 continue
             if name == b"user-agent":
@@ -152,13 +165,11 @@ class HitRoutes:
                     expected="a request that somebody waits for",
                     found="prefetch",
                 )
-        query = scope["query_string"]
         is_relayed = b"via=server" in query and b"via=server" in query.split(b"&")
-        return Visitor(self._address(scope, forwarded), user_agent, is_relayed)
+        return Visitor(self._address(client, forwarded), user_agent, is_relayed)
 
-    def _address(self, scope: Scope, forwarded: list[bytes]) -> str | None:
+    def _address(self, client: tuple[str, int] | None, forwarded: list[bytes]) -> str | None:
         if self._trusted_proxies == 0:
-            client = scope.get("client")
             return None if client is None else client[0]
         # Each trusted proxy has added the address it was asked from; what is further to the left
         # was there before, written by anybody.
@@ -168,7 +179,8 @@ class HitRoutes:
         return addresses[-self._trusted_proxies].strip()
 
 
-def _parameter(query: bytes, name: bytes) -> bytes:
+def query_parameter(query: bytes, name: bytes) -> bytes:
+    """The first parameter that begins with ``name``, undecoded; raises InvalidInput for none."""
     for part in query.split(b"&"):
         if part.startswith(name):
             return part[len(name) :]
@@ -184,7 +196,7 @@ def _parameter(query: bytes, name: bytes) -> bytes:
 _LABELS = {verdict: verdict.label for verdict in Verdict}
 
 
-def _about(answer: Answer) -> tuple[bytes, bytes]:
+def hit_header(answer: Answer) -> tuple[bytes, bytes]:
     """What became of a hit, as one structured field (RFC 8941): every header costs."""
     event_id, verdict, index = answer
     text = f'{_LABELS[verdict]};id="{event_id_text(event_id)}";index={index}'

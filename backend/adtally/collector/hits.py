@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from adtally.collector.collector import Collector
+from adtally.collector.collector import Collector, Logged
 from adtally.collector.keys import CollectorKeys
 from adtally.collector.landing import landing_page, with_click
 from adtally.collector.postbacks import PostbackSignature, conversion_record, parse_postback
@@ -88,10 +89,18 @@ class HitDesk:
             NotAllowed: it is too old, or the collector may not collect.
             Overloaded: not taken.
         """
+        event_id, logged = self.submit_impression(text, visitor)
+        return Answer(event_id, *(await logged))
+
+    def submit_impression(
+        self, text: bytes, visitor: Visitor
+    ) -> tuple[bytes, asyncio.Future[Logged]]:
+        """The impression's event id, and the future of its verdict; raises as ``impression``."""
         now_ms = self._clock.now_ms()
         token = self._genuine(text)
         self._require_fresh(token, now_ms, self.token_lifetime_ms)
-        return await self._log(EventType.IMPRESSION, token, token.event_id, visitor, now_ms)
+        event_id = token.event_id
+        return event_id, self._submit(EventType.IMPRESSION, token, event_id, visitor, now_ms)
 
     async def viewable(self, text: bytes, visitor: Visitor) -> Answer:
         """Log that the impression of a token became viewable; raises as ``impression``."""
@@ -222,12 +231,20 @@ class HitDesk:
         visitor: Visitor,
         now_ms: int,
     ) -> Answer:
+        return Answer(event_id, *(await self._submit(kind, token, event_id, visitor, now_ms)))
+
+    def _submit(
+        self,
+        kind: EventType,
+        token: Token,
+        event_id: bytes,
+        visitor: Visitor,
+        now_ms: int,
+    ) -> asyncio.Future[Logged]:
         slot = token.slot
         who = describe(visitor, self._salts, slot[:4], token.at_ms, now_ms)
         parent_id = NO_PARENT if kind is EventType.IMPRESSION else token.event_id
-        record = pack_hit(kind, slot, event_id, parent_id, token.country, *who)
-        logged = await self.collector.submit(record)
-        return Answer(event_id, logged.verdict, logged.leaf_index)
+        return self.collector.submit(pack_hit(kind, slot, event_id, parent_id, token.country, *who))
 
     def _landing_page(self, token: Token) -> str:
         slot = Slot.unpacked(token.slot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -389,3 +390,31 @@ async def test_log__of_hits__is_what_the_reference_machine_demands(scene: Scene)
         scene.service.sequencer.machine.accruals.lines(CAMPAIGN)
     )
     assert reference.accruals.lines(CAMPAIGN)[0].counts.impressions == 6
+
+
+async def test_log__copied_at_any_moment__holds_every_hit_that_was_answered(
+    tmp_path: Path,
+) -> None:
+    """What a crash would leave: nothing that got its pixel is missing after the restart."""
+    async with running_scene(tmp_path / "first") as scene:
+        answered: list[str] = []
+
+        async def browse() -> None:
+            for _ in range(15):
+                text = scene.token()
+                assert (await scene.hit("imp", text)).verdict == "accepted"
+                answered.append(text)
+
+        async def crash() -> list[str]:
+            while len(answered) < 100:
+                await asyncio.sleep(0)
+            known = list(answered)
+            shutil.copytree(tmp_path / "first", tmp_path / "second")
+            return known
+
+        *_, known = await asyncio.gather(*(browse() for _ in range(20)), crash())
+    assert 100 <= len(known) < 300
+    async with running_scene(tmp_path / "second") as again:
+        hits = await asyncio.gather(*(again.hit("imp", text) for text in known))
+        assert {hit.verdict for hit in hits} == {"duplicate"}
+        assert (await again.hit("imp", again.token())).verdict == "accepted"
