@@ -11,6 +11,7 @@ import pytest
 
 from adtally.api.hits import GIF
 from adtally.collector import collector as collecting
+from adtally.collector import hits as taking
 from adtally.errors import Overloaded
 from adtally.events.batch import sign_batch
 from adtally.events.facts import DeclarationKind, TimeFacts
@@ -234,6 +235,22 @@ async def test_click__twice__lands_with_the_click_that_counts(scene: Scene) -> N
     second = await scene.get("click", text)
     assert [hit_of(each).verdict for each in (first, second)] == ["accepted", "duplicate"]
     assert first.headers["location"] == second.headers["location"]
+
+
+async def test_clicks__more_than_are_remembered__the_oldest_are_forgotten(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "_REMEMBERED_CLICKS", 1)
+    old, new = scene.token(), scene.token()
+    for text in (old, new):
+        await scene.hit("imp", text)
+        assert (await scene.hit("click", text)).verdict == "accepted"
+    scene.set_clock(NOON_MS + 1)
+    assert (await scene.hit("click", new)).verdict == "duplicate"
+    again = await scene.get("click", old)
+    assert hit_of(again).verdict == "parent_already_used"
+    # Its id can't be a conversion's parent, so the page keeps the one it got first.
+    assert again.headers["location"] == LANDING
 
 
 async def test_click__as_pixel__counts_without_a_redirect(scene: Scene) -> None:
