@@ -22,7 +22,7 @@ from adtally.simulation.user_agents import PEOPLE
 from .load import Outcome
 from .world import CAMPAIGN, COLLECTOR_SECRET, CREATIVE, NOW_MS, PLACEMENT, PUBLISHERS
 
-CONNECTIONS = 256
+CONNECTIONS = 512
 _ACCEPTED = b"adtally-hit: accepted;"
 _HEADERS = (
     "HTTP/1.1\r\nhost: bench\r\naccept: image/avif,image/webp,*/*;q=0.8\r\n"

@@ -74,8 +74,8 @@ class HitProtocol(HttpToolsProtocol):
         try:
             visitor = routes.visitor(self.headers, query, self.client)
             event_id, logged = routes.desk.submit_impression(query_parameter(query, b"t="), visitor)
-        except AdtallyError:
-            # Found again and answered on the other way; nothing was taken.
+        except Exception:
+            # Found again, answered or noted on the other way; nothing was taken.
             return False
         hit = _OpenHit()
         self.cycle = hit  # type: ignore[assignment]

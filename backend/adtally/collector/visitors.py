@@ -1,6 +1,7 @@
 """What a record says of the person behind a hit: classes and salted commitments, nothing else.
 
-Addresses and user agents are used here and forgotten; they are never stored or logged.
+Addresses and user agents are used here and at most kept in memory for a while; they are never
+stored or logged.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adtally.collector.user_agents import MAX_USER_AGENT_BYTES, classify_user_agent
+from adtally.errors import StorageFailed
 from adtally.events.record import NetworkClass
 from adtally.intake.keys import create_secret, read_secret
 
@@ -68,14 +70,25 @@ class DailySalts:
         """Salts of subject and context for a campaign (4 bytes) on the day of ``at_ms``.
 
         None when that day is over its retention.
+
+        Raises:
+            StorageFailed, StorageCorrupt: its file can't be written, read or deleted.
         """
-        today = now_ms // DAY_MS
-        if today != self._today:
-            self._today = today
-            self._delete_expired(today)
-            self._salts.cache_clear()
-        day = at_ms // DAY_MS
-        return None if day <= today - self._retention_days else self._salts(campaign, day)
+        today, day = now_ms // DAY_MS, at_ms // DAY_MS
+        try:
+            if today != self._today:
+                self._delete_expired(today)
+                self._salts.cache_clear()
+                self._today = today
+            return None if day <= today - self._retention_days else self._salts(campaign, day)
+        except OSError as error:
+            raise StorageFailed(
+                "the salts of commitments can't be kept",
+                field=str(self._directory),
+                expected="a folder that can be written",
+                found=str(error),
+                action="mend the disk; hits are refused until then",
+            ) from error
 
     def _derived(self, campaign: bytes, day: int) -> tuple[bytes, bytes]:
         secret = self._secret(day)

@@ -10,6 +10,7 @@ import pytest
 
 from adtally.collector.user_agents import classify_user_agent, published_list
 from adtally.collector.visitors import DAY_MS, DailySalts, Visitor, describe, packed_address
+from adtally.errors import StorageFailed
 from adtally.events.record import DeviceClass, UserAgentClass
 from adtally.simulation.user_agents import BOTS, PEOPLE
 
@@ -58,6 +59,14 @@ def test_salts__after_the_retention__are_deleted_and_not_made_again(tmp_path: Pa
     late = describe(WHO, salts, CAMPAIGN, now_ms - 2 * DAY_MS, now_ms)
     assert not any(late.subject + late.context)
     assert len(list(tmp_path.glob("*.salt"))) == 2
+
+
+def test_salts__folder_that_cant_be_written__is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    salts = DailySalts(tmp_path / "file", 2)
+    for _ in range(2):
+        with pytest.raises(StorageFailed):
+            describe(WHO, salts, CAMPAIGN, NOW_MS, NOW_MS)
 
 
 @pytest.mark.parametrize(
