@@ -85,14 +85,15 @@ def tags_of(base_url: str, campaign: int, creative: int, landing_page: str) -> T
 
 
 def _vast_inline(urls: dict[str, str], creative: int) -> str:
+    """In the order that the schema of VAST 4.2 demands."""
     return f"""\
 <VAST version="4.2" xmlns="http://www.iab.com/VAST">
   <Ad id="{TOKEN_PLACE}">
     <InLine>
       <AdSystem>adtally</AdSystem>
-      <AdTitle>YOUR-TITLE</AdTitle>
-      <AdServingId>{TOKEN_PLACE}</AdServingId>
 {_vast_impressions(urls)}
+      <AdServingId>{TOKEN_PLACE}</AdServingId>
+      <AdTitle>YOUR-TITLE</AdTitle>
       <Creatives>
         <Creative id="{creative}">
           <UniversalAdId idRegistry="unknown">{creative}</UniversalAdId>
@@ -118,7 +119,6 @@ def _vast_wrapper(urls: dict[str, str]) -> str:
     <Wrapper>
       <AdSystem>adtally</AdSystem>
 {_vast_impressions(urls)}
-      <VASTAdTagURI><![CDATA[YOUR-AD-TAG]]></VASTAdTagURI>
       <Creatives>
         <Creative>
           <Linear>
@@ -128,6 +128,7 @@ def _vast_wrapper(urls: dict[str, str]) -> str:
           </Linear>
         </Creative>
       </Creatives>
+      <VASTAdTagURI><![CDATA[YOUR-AD-TAG]]></VASTAdTagURI>
     </Wrapper>
   </Ad>
 </VAST>
