@@ -48,6 +48,16 @@ POSTBACK_REQUEST = KeyRequest(
     KeyKind.POSTBACK, ADVERTISER, CAMPAIGN, 0, 0, NOON_MS, bytes(20), bytes(65)
 )
 
+# The sequences of vast_4.2.xsd, as far as they are used.
+VAST_ORDER = {
+    "vast_inline": [
+        *("AdSystem", "Impression", "ViewableImpression", "AdServingId", "AdTitle", "Creatives")
+    ],
+    "vast_wrapper": [
+        *("AdSystem", "Impression", "ViewableImpression", "Creatives", "VASTAdTagURI")
+    ],
+}
+
 
 async def ask(scene: Scene, request: KeyRequest, key: bytes | None = None) -> httpx.Response:
     key = key or key_of(request.member)
@@ -147,6 +157,8 @@ async def test_tags__of_a_slot__are_well_formed_and_count(scene: Scene) -> None:
     for name in ("vast_inline", "vast_wrapper"):
         root = ET.fromstring(tags[name].replace("{TOKEN}", text))
         assert root.attrib["version"] == "4.2"
+        inner = [element.tag.rpartition("}")[2] for element in root[0][0]]
+        assert inner == VAST_ORDER[name]
         found = {element.tag.rpartition("}")[2]: element for element in root.iter()}
         for tag in ("Impression", "Viewable", "ClickThrough", "ClickTracking"):
             if tag in found:
