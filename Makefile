@@ -8,7 +8,7 @@ TOOLS := build/contracts/venv
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down check format clean contracts mutation bench
+.PHONY: help demo test up down check format clean contracts mutation bench scaling
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,8 +43,11 @@ contracts: $(PYTHON_READY) $(NODE_READY) $(TOOLS_READY) ## gas, coverage, invari
 mutation: $(PYTHON_READY) $(NODE_READY) $(TOOLS_READY) ## do the tests notice changed contracts? takes hours, goes on where it was
 	$(BIN)/python -m scripts.contracts mutation $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: $(PYTHON_READY) ## rates of intake against the machine's limits and the naive way; wants two quiet cores
+bench: $(PYTHON_READY) ## rates of intake against the machine's limits, the naive way and Tessera; wants two quiet cores
 	$(BIN)/python -m scripts.bench
+
+scaling: $(PYTHON_READY) ## days of many logs, from measured costs: the tables of docs/SCALING.md
+	$(BIN)/python -m scripts.scaling
 
 clean: ## remove everything that was built or installed (never var/)
 	rm -rf $(VENV) build hardhat-local/node_modules

@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -42,15 +43,20 @@ from adtally.events.signature import address_of
 from adtally.intake.clock import Clock, SystemClock, VirtualClock
 from adtally.intake.garbage import spare_long_lived_objects
 from adtally.intake.keys import OperatorKeys
+from adtally.intake.recovery import LogFolders, recovered_sequencer
 from adtally.intake.sequencer import Sequencer
+from adtally.jobs.archive import ArchiveJob
 from adtally.jobs.attestations import AttestationDesk
 from adtally.jobs.context import JobContext
 from adtally.jobs.decisions import AnchorPolicy
+from adtally.jobs.derive import DeriveJob
 from adtally.jobs.requests import RequestBook
-from adtally.jobs.runner import JobRunner, standard_jobs
+from adtally.jobs.runner import JobRunner, Round, standard_jobs
 from adtally.kernel.engine import KernelEngine, prepare
+from adtally.log.archive import Archive
+from adtally.log.archived_files import ArchivedFiles
 from adtally.log.checkpoint import NoteSigner
-from adtally.log.store import LogStore
+from adtally.log.files import OsFiles
 from adtally.settlement.engine import PlainEngine
 from adtally.settlement.machine import LogMachine
 from adtally.storage.database import Database
@@ -73,17 +79,52 @@ def _open_sequencer(
 ) -> Sequencer:
     """Replay the log; the machine's own bytes are guarded by CRC and by the checkpoints."""
     prepare()
+    is_compiled = settings.engine == "kernel"
     machine = LogMachine(
         deployment.log_identity,
         deployment.escrow_domain,
         verify_signatures=False,
-        engine=KernelEngine if settings.engine == "kernel" else PlainEngine,
+        engine=partial(KernelEngine, memory_bytes=settings.dedupe_memory_bytes)
+        if is_compiled
+        else PlainEngine,
     )
-    store = LogStore.open(settings.log_dir)
-    sequencer = Sequencer(store, machine, clock, keys.receipt, on_failure=_ask_to_stop)
-    sequencer.recover()
+    folders = LogFolders(
+        settings.log_dir,
+        settings.tree_dir,
+        settings.snapshots_dir,
+        settings.snapshot_every_entries if is_compiled else None,
+    )
+    files = _open_files(settings, deployment)
+    sequencer = recovered_sequencer(
+        folders, machine, clock, keys.receipt, on_failure=_ask_to_stop, files=files
+    )
     machine.require_signatures()
+    if isinstance(files, ArchivedFiles):
+        files.spare_event_loops()
     return sequencer
+
+
+def _open_files(settings: Settings, deployment: Deployment) -> OsFiles:
+    """The log's disk; with an archive, what is not on it any more is read from there."""
+    if settings.archive_url is None:
+        return OsFiles()
+    archive = Archive.open(settings.archive_url)
+    return ArchivedFiles(
+        settings.log_dir, archive, deployment.log_origin, settings.archive_cache_dir
+    )
+
+
+def _archive_job(
+    settings: Settings, deployment: Deployment, sequencer: Sequencer
+) -> ArchiveJob | None:
+    if settings.archive_url is None:
+        return None
+    return ArchiveJob(
+        sequencer,
+        settings.archive_url,
+        deployment.log_origin,
+        keep_local=settings.keep_local_segments,
+    )
 
 
 def _check_receipt_key(deployment: Deployment, keys: OperatorKeys) -> None:
@@ -212,7 +253,13 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         )
         hits = _hit_desk(settings, deployment, keys, sequencer, clock)
         stack.push_async_callback(hits.collector.stop)
-        runner = JobRunner(jobs, tick_seconds=settings.job_tick_seconds)
+        archive = _archive_job(settings, deployment, sequencer)
+        deriver = _deriver(settings, deployment, sequencer)
+        background: dict[str, Round] = {} if archive is None else {"archive": archive.run}
+        if settings.derive_every_entries:
+            derive = DeriveJob(deriver, sequencer.store, settings.derive_every_entries)
+            background["derive"] = derive.run
+        runner = JobRunner(jobs, tick_seconds=settings.job_tick_seconds, background=background)
         await runner.start()
         stack.push_async_callback(runner.stop)
         yield Service(
@@ -223,8 +270,9 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             database=database,
             desk=AttestationDesk(database, clock),
             note_signer=NoteSigner(deployment.log_origin, keys.checkpoint),
-            deriver=_deriver(settings, deployment, sequencer),
+            deriver=deriver,
             hits=hits,
+            archive=archive,
         )
 
 

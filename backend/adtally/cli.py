@@ -261,6 +261,21 @@ def reconcile(
         sys.exit(1)
 
 
+@app.command("restore-log")
+def restore_log(
+    source: Annotated[str, typer.Option("--from", help="fsspec URL of the archive.")],
+    data_dir: Annotated[Path, typer.Option(help="Gets the folder log; must have none.")],
+    deployment: Annotated[
+        Path | None,
+        typer.Option(help="Names the log it must be; default: deployment.json in the data folder."),
+    ] = None,
+) -> None:
+    """Rebuild a log's folder from its archive, every hash recomputed."""
+    from adtally.commands import restore_log as command
+
+    command.restore_log(source, data_dir, deployment, result_console())
+
+
 @app.command()
 def simulate(
     service: Service = LOCAL_SERVICE,

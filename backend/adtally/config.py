@@ -48,8 +48,16 @@ class Settings(BaseSettings):
         push_minimum_base_units: publishers are paid automatically from this amount on.
         job_tick_seconds: how often each job looks whether there is something to do.
         max_body_bytes: larger request bodies are refused.
+        dedupe_memory_bytes: for the ids of events that may still be met; it is used as it fills.
+            Some 70 bytes an event; a full one pushes batches back.
+        snapshot_every_entries: a start replays at most so much of the log.
         engine: ``plain`` judges by the reference, some ten times slower, should the compiled
             rules ever be doubted.
+        derive_every_entries: Parquet is derived in the background whenever so many entries wait;
+            0: only when a report asks.
+        archive_url: fsspec URL of a folder that sealed segments are copied to; None: nowhere.
+        keep_local_segments: how many sealed segments stay on the local disk once they are in the
+            archive; None: all.
         public_url: address of the service as browsers reach it, for tags; default: as asked.
         trusted_proxies: how many proxies in front add to ``X-Forwarded-For``; 0 takes the
             address of the connection.
@@ -74,7 +82,12 @@ class Settings(BaseSettings):
     push_minimum_base_units: int = Field(1, ge=1)
     job_tick_seconds: float = Field(1.0, gt=0)
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
+    dedupe_memory_bytes: int = Field(2**32, ge=2**24)
+    snapshot_every_entries: int = Field(5_000_000, ge=1)
     engine: Literal["kernel", "plain"] = "kernel"
+    derive_every_entries: int = Field(1_048_576, ge=0)
+    archive_url: str | None = None
+    keep_local_segments: int | None = Field(None, ge=1)
     public_url: str | None = Field(None, pattern="^https?://")
     trusted_proxies: int = Field(0, ge=0, le=16)
     token_lifetime_seconds: int = Field(3600, ge=1, le=86_400)
@@ -89,6 +102,14 @@ class Settings(BaseSettings):
         return self.data_dir / "log"
 
     @property
+    def tree_dir(self) -> Path:
+        return self.data_dir / "tree"
+
+    @property
+    def snapshots_dir(self) -> Path:
+        return self.data_dir / "snapshots"
+
+    @property
     def keys_dir(self) -> Path:
         return self.data_dir / "keys"
 
@@ -99,6 +120,10 @@ class Settings(BaseSettings):
     @property
     def parquet_dir(self) -> Path:
         return self.data_dir / "parquet"
+
+    @property
+    def archive_cache_dir(self) -> Path:
+        return self.data_dir / "archive-cache"
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -104,6 +104,20 @@ class Overloaded(AdtallyError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class StorageFull(Overloaded):
+    """The disk has no room, or takes no writes; nothing of the request was taken.
+
+    What was logged is safe, is served, and is added to as soon as there is room.
+    """
+
+    code = "storage_full"
+
+    def __init__(self, found: str) -> None:
+        super().__init__("the disk of the log has no room", retry_after_seconds=30)
+        self.expected = "free space on a writable disk"
+        self.found = found
+
+
 class ChainError(AdtallyError):
     """Base of what can go wrong between the service and the chain."""
 

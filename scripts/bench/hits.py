@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvloop
+from scripts.chainless.facts import COLLECTOR_SECRET, NOON_MS
 
 from adtally.collector.keys import CollectorKeys
 from adtally.events.hit_tokens import HIT_KIND, Slot, mint_token
@@ -20,7 +21,7 @@ from adtally.events.record import new_event_id
 from adtally.simulation.user_agents import PEOPLE
 
 from .load import Outcome
-from .world import CAMPAIGN, COLLECTOR_SECRET, CREATIVE, NOW_MS, PLACEMENT, PUBLISHERS
+from .world import CAMPAIGN, CREATIVE, PLACEMENT, PUBLISHERS
 
 CONNECTIONS = 512
 _ACCEPTED = b"adtally-hit: accepted;"
@@ -38,7 +39,7 @@ def pixel_requests(number: int) -> list[bytes]:
     made = []
     for at in range(number):
         slot = slots[at % len(slots)]
-        event_id = new_event_id(NOW_MS - secrets.randbelow(60_000), secrets.token_bytes(10))
+        event_id = new_event_id(NOON_MS - secrets.randbelow(60_000), secrets.token_bytes(10))
         token = mint_token(keys.slot_key(slot), HIT_KIND, slot, event_id, "DE")
         address = ".".join(str(byte) for byte in secrets.token_bytes(4))
         made.append(

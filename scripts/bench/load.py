@@ -8,12 +8,13 @@ import time
 from dataclasses import dataclass, field
 
 import msgspec
+from scripts.chainless.facts import CHAIN_ID, LOG_DOMAIN, NOON_MS, key_of
 
 from adtally.client.batch_body import Encoding, encode_batch, event_to_json
 from adtally.events.batch import SignedBatch, sign_batch
 from adtally.events.record import AdEvent, EventType, new_event_id
 
-from .world import CAMPAIGN, CHAIN_ID, CREATIVE, LOG_DOMAIN, NOW_MS, PLACEMENT, PUBLISHERS, key_of
+from .world import CAMPAIGN, CREATIVE, PLACEMENT, PUBLISHERS
 
 
 @dataclass(slots=True)
@@ -38,10 +39,6 @@ class Traffic:
     """Fresh impressions of every publisher, in batches signed one after the other."""
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Start anew, for a server with an empty log."""
         self._sequences = dict.fromkeys(PUBLISHERS, 0)
 
     def batches(self, publisher: int, number: int, events: int) -> list[SignedBatch]:
@@ -50,25 +47,27 @@ class Traffic:
         for _ in range(number):
             self._sequences[publisher] += 1
             sequence = self._sequences[publisher]
-            records = [_impression(publisher) for _ in range(events)]
+            records = [impression(publisher) for _ in range(events)]
             key = key_of(publisher)
             made.append(sign_batch(LOG_DOMAIN, CHAIN_ID, key, publisher, sequence, records))
         return made
 
-    def requests(self, encoding: Encoding, number: int, events: int) -> list[list[bytes]]:
-        """Whole HTTP requests for each publisher: ``number`` batches in all."""
-        each = max(number // len(PUBLISHERS), 1)
+    def requests(
+        self, encoding: Encoding, number: int, events: int, publishers: int = 16
+    ) -> list[list[bytes]]:
+        """Whole HTTP requests for each of some publishers: ``number`` batches in all."""
+        each = max(number // publishers, 1)
         return [
             [
                 _request(encoding.value, encode_batch(batch, encoding))
                 for batch in self.batches(publisher, each, events)
             ]
-            for publisher in PUBLISHERS
+            for publisher in PUBLISHERS[:publishers]
         ]
 
 
-def _impression(publisher: int) -> bytes:
-    at_ms = NOW_MS - secrets.randbelow(60_000)
+def impression(publisher: int) -> bytes:
+    at_ms = NOON_MS - secrets.randbelow(60_000)
     return AdEvent(
         type=EventType.IMPRESSION,
         campaign=CAMPAIGN,
@@ -84,15 +83,16 @@ def _impression(publisher: int) -> bytes:
 
 def naive_requests(number: int, events: int) -> list[list[bytes]]:
     """The same events for the naive server, unsigned."""
-    each = max(number // len(PUBLISHERS), 1)
+    publishers = PUBLISHERS[:16]
+    each = max(number // len(publishers), 1)
     return [
         [_request("application/json", _naive_body(publisher, events)) for _ in range(each)]
-        for publisher in PUBLISHERS
+        for publisher in publishers
     ]
 
 
 def _naive_body(publisher: int, events: int) -> bytes:
-    made = [AdEvent.from_record(_impression(publisher)) for _ in range(events)]
+    made = [AdEvent.from_record(impression(publisher)) for _ in range(events)]
     return msgspec.json.encode({"events": [event_to_json(event) for event in made]})
 
 

@@ -12,7 +12,6 @@ import os
 import sys
 from pathlib import Path
 
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
@@ -20,6 +19,8 @@ from sqlalchemy import BigInteger, String, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from .serving import serve_on_free_port
 
 
 class Base(DeclarativeBase):
@@ -81,13 +82,7 @@ async def serve(directory: Path) -> None:
             await session.commit()
         return {"count": len(batch.events)}
 
-    config = uvicorn.Config(
-        application, port=0, access_log=False, log_level="error", lifespan="off"
-    )
-    listening = config.bind_socket()
-    listening.listen()
-    print(listening.getsockname()[1], flush=True)
-    await uvicorn.Server(config).serve(sockets=[listening])
+    await serve_on_free_port(application)
 
 
 if __name__ == "__main__":

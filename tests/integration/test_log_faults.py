@@ -8,122 +8,21 @@ independently; and appending goes on.
 from __future__ import annotations
 
 import errno
-import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from adtally.errors import StorageCorrupt, StorageFailed
+from adtally.log.bundle import count_entries
 from adtally.log.files import OsFiles
 from adtally.log.merkle import MerkleTree
 from adtally.log.segment import encode_frame
 from adtally.log.store import LogStore
 from adtally.rfc9162 import EMPTY_ROOT, leaf_hash, leaf_hashes, node_hash
+from support.faulty_files import FAULTS, FaultyFiles, Killed
 
 SEGMENT = 2048
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class FaultyFiles(OsFiles):
-    """Real files; the operation number ``at`` goes wrong in the way ``fault`` says.
-
-    Operations count from 0 over everything that changes the disk.
-    """
-
-    def __init__(self, at: int, fault: str) -> None:
-        self.at = at
-        self.fault = fault
-        self.count = 0
-        self.happened = False
-        self.descriptors: set[int] = set()
-
-    def _run(self, operation: Callable[[], int | None]) -> int | None:
-        number = self.count
-        self.count += 1
-        if number != self.at:
-            return operation()
-        self.happened = True
-        if self.fault == "EIO":
-            raise OSError(errno.EIO, "injected")
-        if self.fault == "ENOSPC":
-            raise OSError(errno.ENOSPC, "injected")
-        if self.fault == "kill before":
-            raise Killed
-        result = operation()
-        if self.fault == "EIO after effect":
-            raise OSError(errno.EIO, "injected")
-        if self.fault == "kill after":
-            raise Killed
-        return result
-
-    def lock(self, path: Path) -> int | None:
-        descriptor = super().lock(path)
-        if descriptor is not None:
-            self.descriptors.add(descriptor)
-        return descriptor
-
-    def open(self, path: Path, *, create: bool = False) -> int:
-        def operation() -> int:
-            descriptor = OsFiles.open(self, path, create=create)
-            self.descriptors.add(descriptor)
-            return descriptor
-
-        result = self._run(operation)
-        assert result is not None
-        return result
-
-    def close(self, descriptor: int) -> None:
-        self.descriptors.discard(descriptor)
-        super().close(descriptor)
-
-    def preallocate(self, descriptor: int, size: int) -> None:
-        self._run(lambda: OsFiles.preallocate(self, descriptor, size))
-
-    def truncate(self, descriptor: int, size: int) -> None:
-        self._run(lambda: OsFiles.truncate(self, descriptor, size))
-
-    def fdatasync(self, descriptor: int) -> None:
-        self._run(lambda: OsFiles.fdatasync(self, descriptor))
-
-    def fsync(self, descriptor: int) -> None:
-        self._run(lambda: OsFiles.fsync(self, descriptor))
-
-    def sync_directory(self, directory: Path) -> None:
-        self._run(lambda: OsFiles.sync_directory(self, directory))
-
-    def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
-        if self.count == self.at and self.fault in ("short write", "short write, then kill"):
-            self.happened = True
-            self.count += 1
-            written = OsFiles.pwrite(self, descriptor, data[: len(data) * 2 // 3], offset)
-            if self.fault == "short write, then kill":
-                raise Killed
-            return written
-        result = self._run(lambda: OsFiles.pwrite(self, descriptor, data, offset))
-        assert result is not None
-        return result
-
-    def end_process(self) -> None:
-        """What the kernel does after kill -9: close everything."""
-        for descriptor in list(self.descriptors):
-            os.close(descriptor)
-        self.descriptors.clear()
-
-
-FAULTS = [
-    "EIO",
-    "EIO after effect",
-    "ENOSPC",
-    "short write",
-    "short write, then kill",
-    "kill before",
-    "kill after",
-]
 
 
 def batch(number: int) -> list[bytes]:
@@ -294,12 +193,21 @@ def test_store__flipped_bit_in_committed_frames__is_refused_by_name(tmp_path: Pa
             with pytest.raises(StorageCorrupt) as caught:
                 LogStore.open(tmp_path, segment_bytes=SEGMENT)
             assert caught.value.field == path.name
+            with pytest.raises(StorageCorrupt):
+                read_through(tmp_path)
             assert path.read_bytes() == changed
             flips += 1
         path.write_bytes(whole)
     assert flips == 150 * len(paths)
+    assert read_through(tmp_path) == len(session.acknowledged)
     with LogStore.open(tmp_path, segment_bytes=SEGMENT) as store:
         session.check(store)
+
+
+def read_through(directory: Path) -> int:
+    """Open by headers alone, then read all, as a recovery does; the number of entries."""
+    with LogStore.open(directory, segment_bytes=SEGMENT, is_read_next=True) as store:
+        return sum(count_entries(payload) for payload in store.payloads())
 
 
 def test_store__disk_full_on_rotation__reads_go_on(tmp_path: Path) -> None:

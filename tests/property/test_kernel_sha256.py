@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 from adtally import rfc9162
 from adtally.events.record import RECORD_SIZE, set_verdict
+from adtally.events.verdict import Verdicts
 from adtally.kernel import sha256
 from adtally.kernel.records import RecordArray
+from adtally.kernel.sha256_lanes import LANES, hasher
 from adtally.log.bundle import encode_bundle
 from adtally.log.merkle import MerkleTree, plain_parents
 
-counts = st.one_of(st.integers(0, 3 * sha256.LANES + 1), st.sampled_from([255, 256, 257]))
+counts = st.one_of(st.integers(0, 3 * LANES + 1), st.sampled_from([255, 256, 257]))
 
 
 def random_rows(seed: int, count: int, size: int) -> np.ndarray:
@@ -22,11 +27,31 @@ def random_rows(seed: int, count: int, size: int) -> np.ndarray:
 
 
 @settings(deadline=None)
-@given(seed=st.integers(0, 2**32), count=counts, words=st.integers(14, 29))
-def test_leaf_hashes__any_rows__equal_hashlib(seed: int, count: int, words: int) -> None:
-    rows = random_rows(seed, count, 4 * words)
+@given(seed=st.integers(0, 2**32), count=counts)
+def test_leaf_hashes__any_records__equal_hashlib(seed: int, count: int) -> None:
+    rows = random_rows(seed, count, RECORD_SIZE)
     expected = rfc9162.leaf_hashes(row.tobytes() for row in rows)
     assert sha256.leaf_hashes(rows).tobytes() == expected
+    framed = random_rows(seed + 1, count, RECORD_SIZE + 5)
+    framed[:, 3:-2] = rows
+    assert sha256.leaf_hashes(framed[:, 3:-2]).tobytes() == expected
+
+
+@pytest.mark.parametrize("words", [16, 17, 28, 29])
+def test_hasher__messages_of_two_blocks__equal_hashlib(words: int) -> None:
+    hash_lanes = hasher(words, 0x5A)
+
+    @njit
+    def hash_all(rows: np.ndarray, hashes: np.ndarray) -> None:
+        for first in range(0, len(rows), LANES):
+            hash_lanes(rows, first, hashes)
+
+    rows = random_rows(words, 3 * LANES, 4 * words)
+    hashes = np.empty((len(rows), 32), np.uint8)
+    hash_all(rows, hashes)
+    assert [each.tobytes() for each in hashes] == [
+        hashlib.sha256(b"\x5a" + row.tobytes()).digest() for row in rows
+    ]
 
 
 @settings(deadline=None)
@@ -53,13 +78,13 @@ def test_record_array__any_records__is_a_sequence_of_them(seed: int, count: int)
     assert records[1:] == plain[1:]
     assert records.bundle() == encode_bundle(plain)
     codes = random_rows(seed, 1, count).tobytes()
-    assert list(records.with_verdicts(codes)) == [
+    assert list(records.with_verdicts(Verdicts(codes))) == [
         record[:3] + bytes((code,)) + record[4:] for record, code in zip(plain, codes, strict=True)
     ]
-    assert set_verdict(plain[0], 7) == records.with_verdicts(bytes([7] * count))[0]  # type: ignore[arg-type]
+    assert set_verdict(plain[0], 7) == records.with_verdicts(Verdicts([7] * count))[0]
 
 
-def test_leaf_hashes__rows_that_do_not_fit_two_blocks__are_refused() -> None:
-    for size in (52, 113, 120):
-        with pytest.raises(ValueError, match="words of 4 bytes"):
+def test_leaf_hashes__rows_that_are_no_records__are_refused() -> None:
+    for size in (111, 113):
+        with pytest.raises(ValueError, match="expected records of 112"):
             sha256.leaf_hashes(random_rows(1, 2, size))

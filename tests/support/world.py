@@ -5,11 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from eth_abi import encode
-from eth_utils import keccak
+from scripts.chainless.facts import (
+    CHAIN_ID,
+    ESCROW,
+    ESCROW_DOMAIN,
+    FLIGHT_START,
+    IDENTITY,
+    LOG_DOMAIN,
+    MEMBERSHIP,
+    NOON_MS,
+    RECEIPT_KEY,
+    TOKEN,
+    encoded_log,
+    key_of,
+    signed_declaration,
+)
+from scripts.chainless.facts import EVENT_LOG as EVENT_LOG
 
 from adtally.events.batch import SignedBatch, sign_batch
-from adtally.events.eip712 import declaration_digest, escrow_domain, log_domain
 from adtally.events.facts import (
     ChainFacts,
     ContractCode,
@@ -19,28 +32,17 @@ from adtally.events.facts import (
     RulesFacts,
 )
 from adtally.events.record import NO_PARENT, AdEvent, EventType, new_event_id
-from adtally.events.signature import address_of, sign
+from adtally.events.signature import address_of
 from adtally.settlement.machine import LogMachine
-from adtally.types import Cut, LogIdentity, Rates, Role
-from adtally.verification.chain_logs import WATCHED_EVENTS
+from adtally.types import Cut, Rates, Role
 from adtally.verification.rule_set import RuleSet
 
-CHAIN_ID = 31337
-EVENT_LOG = bytes.fromhex("11" * 20)
-ESCROW = bytes.fromhex("22" * 20)
-TOKEN = bytes.fromhex("33" * 20)
-IDENTITY = LogIdentity(CHAIN_ID, EVENT_LOG)
-LOG_DOMAIN = log_domain(IDENTITY)
-ESCROW_DOMAIN = escrow_domain(CHAIN_ID, ESCROW)
-
-FLIGHT_START = 1_700_000_000
 FLIGHT_END = FLIGHT_START + 86_400
 LATE_WINDOW = 3_600
 CORRECTION_WINDOW = 1_800
 FINAL_FROM = FLIGHT_END + LATE_WINDOW + CORRECTION_WINDOW
 GRACE = 10 * 86_400
 BOND = 3_000_000
-NOON_MS = (FLIGHT_START + 43_200) * 1000
 KYC_EXPIRES = FLIGHT_START + 10 * 86_400
 
 OPERATOR, ADVERTISER, ALICE, BOB, AGENCY = 1, 2, 3, 4, 5
@@ -48,7 +50,6 @@ CAMPAIGN = 1
 PLACEMENT = 7
 CREATIVE = 9
 DEFAULT_RATES = Rates(2_000_000, 500_000, 250_000, 5_000_000)
-RECEIPT_KEY = keccak(b"receipt key")
 
 _ROLES = {
     OPERATOR: Role.OPERATOR | Role.COLLECTOR,
@@ -57,19 +58,6 @@ _ROLES = {
     BOB: Role.PUBLISHER,
     AGENCY: Role.INTERMEDIARY,
 }
-
-
-def key_of(member: int) -> bytes:
-    """The member's private event key."""
-    return keccak(b"event key %d" % member)
-
-
-def encoded_log(name: str, indexed: list[Any], data: list[Any], block: int, index: int) -> FactLog:
-    """A contract log as the chain would give it."""
-    event = next(watched for watched in WATCHED_EVENTS if watched.name == name)
-    topics = [event.topic]
-    topics += [encode([kind], [value]) for kind, value in zip(event.indexed, indexed, strict=True)]
-    return FactLog(block, index, event.contract, tuple(topics), encode(list(event.data), data))
 
 
 @dataclass
@@ -159,10 +147,10 @@ class World:
         key: bytes | None = None,
     ) -> Declaration:
         """A declaration signed by the member (or by another key)."""
-        key = key or key_of(member)
-        fields = (kind, active, member, campaign, publisher, item, at_ms)
-        digest = declaration_digest(LOG_DOMAIN, address_of(key), *fields, "detail")
-        return Declaration(at_ms, *fields, address_of(key), sign(digest, key), "detail")
+        return signed_declaration(
+            kind, member, key or key_of(member), item,
+            campaign=campaign, publisher=publisher, active=active, at_ms=at_ms,
+        )  # fmt: skip
 
     def machine(self, *, verify_signatures: bool = True) -> LogMachine:
         """A machine that has taken in the world's facts."""
@@ -205,6 +193,6 @@ class World:
 
 
 WATCHED_CONTRACTS = {
-    b"\x44" * 20: ContractCode.MEMBERSHIP,
+    MEMBERSHIP: ContractCode.MEMBERSHIP,
     ESCROW: ContractCode.CAMPAIGN_ESCROW,
 }

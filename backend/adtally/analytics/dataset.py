@@ -1,9 +1,12 @@
 """The derived Parquet files: parts by leaf range, safe against a crash at any moment.
 
 A part is written under a temporary name, synced, then renamed, so under its final name it is
-whole. Small parts are merged into larger ones the way a binary counter carries, so their number
-stays logarithmic; a merged part replaces its inputs by covering their range, whether or not they
-have been deleted yet. Everything here can be thrown away and derived again.
+whole. What is new is merged with the youngest parts the way a binary counter carries, so their
+number stays logarithmic; a merged part replaces its inputs by covering their range, whether or not
+they have been deleted yet. Readers get a list of parts that cover each leaf once. A part of
+``SEALED_SPAN`` leaves is merged no more; from half of that on parts are written in order of
+campaign and publisher and packed as well as the columns allow. Everything here can be thrown away
+and derived again.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from adtally.analytics.arrow import Table, pa, pq
 from adtally.analytics.columns import SCHEMA
@@ -22,6 +26,16 @@ from adtally.analytics.columns import SCHEMA
 SCHEMA_VERSION = b"2"
 SEALED_SPAN = 1 << 20
 """Parts are not merged into ones that cover more leaves than this."""
+
+_PACKED_LEVEL = 3
+_PACKED_ORDER = ("campaign", "publisher", "occurred_at_ms", "leaf_index")
+_PACKED_ENCODINGS = {
+    "leaf_index": "DELTA_BINARY_PACKED",
+    "occurred_at_ms": "DELTA_BINARY_PACKED",
+    "received_at_ms": "DELTA_BINARY_PACKED",
+    # Ids begin with a time: bytes of the same place side by side compress, whole ids don't.
+    "event_id": "BYTE_STREAM_SPLIT",
+}
 
 _NAME = re.compile(r"leaves-([0-9]{16})-([0-9]{16})\.parquet\Z")
 _TEMPORARY_SUFFIX = ".tmp"
@@ -76,6 +90,16 @@ class Dataset:
         return parts[-1].end if parts else 0
 
     @property
+    def room(self) -> int:
+        """How many more leaves fill the part that is growing."""
+        growing = 0
+        for part in reversed(self._parts):
+            if _is_packed(part.span) or growing + part.span > SEALED_SPAN:
+                break
+            growing += part.span
+        return SEALED_SPAN - growing
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """The current parts by ascending leaf range."""
         return tuple(self._parts)
@@ -100,24 +124,26 @@ class Dataset:
         Raises:
             OSError: the disk refused; the parts are as before.
         """
-        part = self._write(self.size, end, table, last_entry_sha256)
-        self._replace(self._parts, [*self._parts, part])
-        self._carry()
+        kept, merged = self._carry(end - self.size)
+        tables = [pq.read_table(part.path, schema=SCHEMA) for part in merged]
+        first = merged[0].first if merged else self.size
+        part = self._write(first, end, pa.concat_tables([*tables, table]), last_entry_sha256)
+        self._replace(merged, [*kept, part])
 
     def clear(self) -> None:
         """Forget everything, because it was derived from another log."""
         self._replace(self._parts, [])
 
-    def _carry(self) -> None:
-        while len(self._parts) > 1:
-            left, right = self._parts[-2:]
-            if left.span >= 2 * right.span or left.span + right.span > SEALED_SPAN:
-                return
-            table = pa.concat_tables(
-                [pq.read_table(part.path, schema=SCHEMA) for part in (left, right)]
-            )
-            merged = self._write(left.first, right.end, table, right.last_entry_sha256)
-            self._replace([left, right], [*self._parts[:-2], merged])
+    def _carry(self, span: int) -> tuple[list[Part], list[Part]]:
+        """The parts that stay, and those that become one with ``span`` new leaves."""
+        count = len(self._parts)
+        while count:
+            left = self._parts[count - 1]
+            if left.span >= 2 * span or left.span + span > SEALED_SPAN:
+                break
+            span += left.span
+            count -= 1
+        return self._parts[:count], self._parts[count:]
 
     def _replace(self, outdated: Sequence[Part], parts: list[Part]) -> None:
         kept = {part.path for part in parts}
@@ -145,11 +171,8 @@ class Dataset:
             _LAST_ENTRY_KEY: last_entry.hex().encode(),
         }
         with temporary.open("wb") as file:
-            pq.write_table(
-                table.replace_schema_metadata(metadata),
-                file,
-                compression="zstd",
-                row_group_size=_ROW_GROUP,
+            _write_table(
+                table.replace_schema_metadata(metadata), file, packed=_is_packed(end - first)
             )
             file.flush()
             os.fsync(file.fileno())
@@ -195,3 +218,20 @@ class Dataset:
         ):
             return None
         return Part(path, int(match[1]), int(match[2]), last_entry)
+
+
+def _is_packed(span: int) -> bool:
+    return 2 * span >= SEALED_SPAN
+
+
+def _write_table(table: Table, file: BinaryIO, *, packed: bool) -> None:
+    """Young parts are soon written again, so they are written fast; old ones are written well."""
+    options: dict[str, Any] = {}
+    if packed:
+        table = table.sort_by([(name, "ascending") for name in _PACKED_ORDER])
+        options = {
+            "use_dictionary": [name for name in SCHEMA.names if name not in _PACKED_ENCODINGS],
+            "column_encoding": _PACKED_ENCODINGS,
+            "compression_level": _PACKED_LEVEL,
+        }
+    pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP, **options)

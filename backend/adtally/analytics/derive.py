@@ -6,6 +6,7 @@ import hashlib
 import threading
 from typing import Protocol
 
+from adtally.analytics.arrow import Table, pa
 from adtally.analytics.columns import RatesOf, entries_table, split_entries
 from adtally.analytics.dataset import Dataset
 
@@ -44,8 +45,11 @@ class Deriver:
     def dataset(self) -> Dataset:
         return self._dataset
 
-    def catch_up(self) -> int:
+    def catch_up(self, most_parts: int | None = None) -> int:
         """Derive every whole batch that the log holds now.
+
+        Args:
+            most_parts: end after filling so many parts, None: when there is nothing left.
 
         Returns:
             The number of log entries covered afterwards.
@@ -59,18 +63,29 @@ class Deriver:
                 self._check_same_log()
                 self._is_checked = True
             size = self._source.size
-            while self._dataset.size < size and self._step(size):
-                pass
+            left = -1 if most_parts is None else most_parts
+            while left != 0 and self._dataset.size < size and self._step(size):
+                left -= 1
             return self._dataset.size
 
     def _step(self, size: int) -> bool:
         start = self._dataset.size
-        entries = self._source.entries(start, min(start + READ_ENTRIES, size))
-        run = split_entries(start, entries)
-        if not run.count:
+        # As much as fills a part: a long backlog is written once, not merged again and again.
+        end = min(size, start + max(READ_ENTRIES, self._dataset.room))
+        tables: list[Table] = []
+        last_entry = b""
+        while start < end:
+            entries = self._source.entries(start, min(start + READ_ENTRIES, end))
+            run = split_entries(start, entries)
+            if not run.count:
+                break
+            tables.append(entries_table(run, self._rates))
+            last_entry = entries[run.count - 1]
+            start += run.count
+        if not tables:
             return False
-        last_entry = hashlib.sha256(entries[run.count - 1]).digest()
-        self._dataset.append(start + run.count, entries_table(run, self._rates), last_entry)
+        digest = hashlib.sha256(last_entry).digest()
+        self._dataset.append(start, pa.concat_tables(tables), digest)
         return True
 
     def _check_same_log(self) -> None:

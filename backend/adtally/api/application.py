@@ -46,7 +46,7 @@ was expected, what was found and what to do.
 
 
 def create_application(service: Service, *, with_virtual_clock: bool) -> ASGIApp:
-    """Put the routes of a running service together: single hits, and FastAPI for all others."""
+    """Put the routes of a running service together: hits, batches, and FastAPI for all others."""
     # The documentation page loads nothing from elsewhere: consortium networks have no internet.
     app = FastAPIOffline(
         title="adtally",
@@ -78,4 +78,5 @@ def create_application(service: Service, *, with_virtual_clock: bool) -> ASGIApp
     if with_virtual_clock:
         app.include_router(virtual_clock.router)
     hits.document(app)
-    return hits.HitRoutes(app, service.hits, service.settings.trusted_proxies)
+    routes = batches.BatchRoute(app, service.sequencer, service.settings.max_body_bytes)
+    return hits.HitRoutes(routes, service.hits, service.settings.trusted_proxies)

@@ -1,18 +1,23 @@
-"""Reads a request body up to a bound, so that no client can fill the memory."""
+"""Reads request bodies up to bounds, so that no client, and no crowd of them, fills the memory."""
 
 from __future__ import annotations
 
-from fastapi import Request
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adtally.errors import TooLarge
+from adtally.errors import InvalidInput, Overloaded, TooLarge
+
+TOTAL_BYTES = 256 * 2**20
+READ_SECONDS = 30
 
 
 class BodyLimit:
     """Cuts every request's body off above a limit: what frameworks read whole is bounded, too.
 
-    A body that is announced as too long, or becomes it, is answered as ``read_body`` answers it;
-    where the framework reads (JSON documents), the reading ends in a 400.
+    Where the framework reads (JSON documents), the reading ends in a 400.
     """
 
     def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
@@ -36,23 +41,79 @@ class BodyLimit:
         await self._app(scope, bounded, send)
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body.
+class BodyBudget:
+    """What all bodies together may take that are being read or wait for their answer.
 
-    Raises:
-        TooLarge: announced or actual length is over the limit; the rest is not read.
+    However many clients send at once, memory stays flat: who finds no room is told to come again.
+
+    Args:
+        limit_bytes: of one body.
+        total_bytes: of all.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit_bytes:
-        raise _too_large(limit_bytes, f"{announced} bytes announced")
-    pieces = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit_bytes:
-            raise _too_large(limit_bytes, f"more than {limit_bytes} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
+
+    def __init__(self, limit_bytes: int, total_bytes: int = TOTAL_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._left_bytes = max(total_bytes, limit_bytes)
+
+    @asynccontextmanager
+    async def body(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+        """The whole body; its room is given back at the end of the block.
+
+        Raises:
+            TooLarge: announced or actual length is over the limit; the rest is not read.
+            Overloaded: there is no room for it.
+            InvalidInput: it did not arrive within ``READ_SECONDS``, or its sender has gone.
+        """
+        taken = 0
+        try:
+            announced = dict(scope["headers"]).get(b"content-length", b"")
+            if announced.isdigit():
+                taken = self._take(0, int(announced), f"{int(announced)} bytes announced")
+            message = await receive()
+            pieces = [message.get("body", b"")]
+            size = len(pieces[0])
+            taken += self._take(taken, size, f"more than {self._limit_bytes} bytes")
+            if message.get("more_body", False):
+                async with _timely():
+                    while message.get("more_body", False):
+                        message = await receive()
+                        pieces.append(_piece(message))
+                        size += len(pieces[-1])
+                        taken += self._take(taken, size, f"more than {self._limit_bytes} bytes")
+            yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        finally:
+            self._left_bytes += taken
+
+    def _take(self, taken: int, size: int, found: str) -> int:
+        """Take what ``size`` needs beyond ``taken``; returns how much that was."""
+        if size > self._limit_bytes:
+            raise _too_large(self._limit_bytes, found)
+        more = max(size - taken, 0)
+        if more > self._left_bytes:
+            raise Overloaded("too many bodies are being read")
+        self._left_bytes -= more
+        return more
+
+
+@asynccontextmanager
+async def _timely() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            yield
+    except TimeoutError:
+        raise InvalidInput(
+            "the request body came too slowly",
+            field="body",
+            expected=f"all of it within {READ_SECONDS} s",
+            action="send smaller batches",
+        ) from None
+
+
+def _piece(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise InvalidInput("the sender has gone", field="body", expected="all of the body")
+    piece: bytes = message.get("body", b"")
+    return piece
 
 
 def _too_large(limit_bytes: int, found: str) -> TooLarge:

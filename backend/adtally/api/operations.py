@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,6 +11,7 @@ from pydantic import BaseModel, Field
 from adtally.api.schemas import Json, hex_text
 from adtally.api.service import ServiceDep
 from adtally.errors import Overloaded
+from adtally.jobs.archive import ArchiveView
 from adtally.storage.repositories.ledger import latest_anchor, list_anchors, list_payments
 from adtally.storage.repositories.outbox import list_transactions
 from adtally.types import UINT32_MAX, OutboxRow
@@ -19,6 +21,28 @@ router = APIRouter(tags=["operations"])
 
 class HealthOut(BaseModel):
     status: str
+
+
+class ArchiveOut(BaseModel):
+    """How far the log is in the archive."""
+
+    archived_entries: int = Field(description="the log's first so many are there, read back")
+    archived_segments: int
+    behind_entries: int = Field(description="entries of the log that are not there")
+    sealed_behind_entries: int = Field(
+        description="those of them in sealed segments; the segment being written comes later"
+    )
+    local_segments: int = Field(description="sealed segments on the service's own disk")
+    problem: str | None = Field(
+        description="what the last attempt failed at; it is repeated, the process's log has details"
+    )
+
+    @staticmethod
+    def of(view: ArchiveView, tree_size: int) -> ArchiveOut:
+        return ArchiveOut(
+            behind_entries=tree_size - view.archived_entries,
+            **asdict(view),
+        )
 
 
 class StatusOut(BaseModel):
@@ -31,6 +55,7 @@ class StatusOut(BaseModel):
     last_received_at_ms: int
     now_ms: int
     stopped: bool
+    archive: ArchiveOut | None = Field(description="null without ADTALLY_ARCHIVE_URL")
 
 
 class AnchorOut(BaseModel):
@@ -111,6 +136,9 @@ async def get_status(service: ServiceDep) -> StatusOut:
         last_received_at_ms=machine.last_received_at_ms,
         now_ms=service.clock.now_ms(),
         stopped=service.sequencer.failure is not None,
+        archive=None
+        if service.archive is None
+        else ArchiveOut.of(service.archive.view(), checkpoint.tree_size),
     )
 
 

@@ -7,8 +7,6 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from adtally.events.eip712 import Receipt
-from adtally.events.verdict import Verdict
-from adtally.intake.receipts import BatchResult
 from adtally.types import Counts, Cut, Line, Rates, Statement, Terms
 from adtally.verification.fact_state import CampaignFacts, MemberFacts, OrderFacts
 
@@ -45,23 +43,12 @@ class ReceiptOut(BaseModel):
         )
 
 
-_LABELS = {verdict: verdict.label for verdict in Verdict}
-
-
 class BatchOut(BaseModel):
     """Answer to a batch: on disk, in the log, priced."""
 
     receipt: ReceiptOut
     verdicts: list[str] = Field(description="one per event, in order")
     replayed: bool = Field(description="true if this batch had been logged before")
-
-    @staticmethod
-    def of(result: BatchResult) -> BatchOut:
-        return BatchOut(
-            receipt=ReceiptOut.of(result.receipt, result.signature),
-            verdicts=[_LABELS[verdict] for verdict in result.verdicts],
-            replayed=result.replayed,
-        )
 
 
 class CountsOut(BaseModel):

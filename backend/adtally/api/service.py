@@ -13,6 +13,7 @@ from adtally.collector.hits import HitDesk
 from adtally.config import Settings
 from adtally.intake.clock import Clock
 from adtally.intake.sequencer import Sequencer
+from adtally.jobs.archive import ArchiveJob
 from adtally.jobs.attestations import AttestationDesk
 from adtally.log.checkpoint import NoteSigner
 from adtally.storage.database import Database
@@ -31,6 +32,7 @@ class Service:
     note_signer: NoteSigner
     deriver: Deriver
     hits: HitDesk
+    archive: ArchiveJob | None = None
 
 
 def _service(request: Request) -> Service:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
+from typing import overload
 
 
 class Verdict(IntEnum):
@@ -59,3 +61,42 @@ class Verdict(IntEnum):
 
 
 VERDICT_BY_LABEL = {verdict.label: verdict for verdict in Verdict}
+
+_VERDICTS = tuple(Verdict)
+
+
+class Verdicts(Sequence[Verdict]):
+    """The verdicts on a batch, kept as the bytes that they are in the log."""
+
+    __slots__ = ("codes",)
+
+    def __init__(self, codes: Iterable[int]) -> None:
+        self.codes = bytes(codes)
+
+    def __bytes__(self) -> bytes:
+        return self.codes
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @overload
+    def __getitem__(self, at: int) -> Verdict: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Verdicts: ...
+
+    def __getitem__(self, at: int | slice) -> Verdict | Verdicts:
+        return Verdicts(self.codes[at]) if isinstance(at, slice) else _VERDICTS[self.codes[at]]
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return map(_VERDICTS.__getitem__, self.codes)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Verdicts):
+            return self.codes == other.codes
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Verdicts({list(self)})"

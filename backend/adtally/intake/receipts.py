@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from adtally.events.batch import Envelope
 from adtally.events.eip712 import Receipt, log_domain, receipt_digest
 from adtally.events.signature import sign
-from adtally.events.verdict import Verdict
+from adtally.events.verdict import Verdicts
 from adtally.log.merkle import MerkleTree
 from adtally.types import Hash, LogIdentity
 
@@ -26,7 +26,7 @@ class BatchResult:
 
     receipt: Receipt
     signature: bytes
-    verdicts: Sequence[Verdict]
+    verdicts: Verdicts
     replayed: bool
 
 
@@ -37,6 +37,25 @@ class BatchIndex:
         self._first_index: dict[int, array[int]] = {}
         self._promise_from: list[int] = []
         self._promise_seconds: list[int] = []
+
+    @staticmethod
+    def restored(firsts: Mapping[int, bytes], promises: Iterable[tuple[int, int]]) -> BatchIndex:
+        """What ``firsts`` (as bytes) and ``promises`` gave."""
+        index = BatchIndex()
+        for member, packed in firsts.items():
+            index._first_index[member] = array("Q", packed)
+        for from_index, seconds in promises:
+            index.add_promise(from_index, seconds)
+        return index
+
+    def firsts(self) -> Mapping[int, array[int]]:
+        """By member: leaf index of the envelope of each batch."""
+        return self._first_index
+
+    @property
+    def promises(self) -> list[tuple[int, int]]:
+        """Leaf index from which on, and the anchor promise in seconds."""
+        return list(zip(self._promise_from, self._promise_seconds, strict=True))
 
     def add_batch(self, member: int, first_index: int) -> None:
         """Note the leaf index of the envelope of the member's next batch."""
@@ -68,7 +87,7 @@ class ReceiptIssuer:
         self,
         envelope: Envelope,
         records_root: Hash,
-        verdicts: Sequence[Verdict],
+        verdicts: Verdicts,
         first_index: int,
         tree_size: int,
         promise_seconds: int,

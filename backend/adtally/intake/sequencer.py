@@ -2,32 +2,44 @@
 
 Everything that changes the log passes through one queue and one task. A group of waiting jobs is
 judged, written as one frame and synced once (group commit); only then does anybody get an answer.
-If the disk refuses, the state in memory is ahead of the log: the sequencer stops for good, and a
-restart replays the log.
+
+Room on disk for a whole group is taken before it is judged. Without it batches are refused until
+there is some, and all else goes on. If the disk refuses later, the state in memory is ahead of the
+log: the sequencer stops for good, and a restart replays the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from adtally.errors import AdtallyError, Conflict, InvariantBroken, Overloaded
+from adtally.errors import (
+    AdtallyError,
+    Conflict,
+    InvariantBroken,
+    Overloaded,
+    StorageCorrupt,
+    StorageFull,
+)
 from adtally.events.batch import ENVELOPE_KIND, Envelope, SignedBatch
 from adtally.events.facts import RULES_KIND
 from adtally.events.record import RECORD_KIND, VERDICT_OFFSET, clear_verdict
-from adtally.events.verdict import Verdict
+from adtally.events.verdict import Verdicts
 from adtally.intake.clock import Clock
-from adtally.intake.group import BatchEntries, Entries, FactsEntries, split_frame
+from adtally.intake.fair_queue import FairQueue
+from adtally.intake.group import BatchEntries, Entries, FactsEntries, split_bundle
 from adtally.intake.receipts import BatchIndex, BatchResult, ReceiptIssuer
+from adtally.intake.snapshot import Snapshot
 from adtally.kernel.records import RecordArray
 from adtally.kernel.sha256 import packed_parents
 from adtally.log.merkle import MerkleTree
 from adtally.log.store import LogStore
-from adtally.rfc9162 import tree_root
+from adtally.rfc9162 import leaf_hash, tree_root
 from adtally.settlement.machine import FactsEntry, LogMachine, batch_envelope
 from adtally.types import Checkpoint
 
@@ -35,9 +47,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_WAITING_BATCHES = 512
-MAX_WAITING_EVENTS = 200_000
 MAX_GROUP_EVENTS = 20_000
+MAX_GROUP_BYTES = 4 * 2**20
+ROOM_BYTES = 2 * MAX_GROUP_BYTES
+"""On disk before a group is judged: what it holds at most, with the job that makes it full."""
+_ROOM_RETRY_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -50,10 +64,6 @@ class _Job:
     read: Callable[[LogMachine], Any] | None = None
     answer: Callable[[], Any] | None = None
 
-    @property
-    def events(self) -> int:
-        return len(self.batch.records) if self.batch is not None else 0
-
 
 @dataclass(slots=True)
 class _Group:
@@ -63,6 +73,11 @@ class _Group:
     parts: list[Entries] = field(default_factory=list)
     jobs: list[_Job] = field(default_factory=list)
     count: int = 0
+    bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.count >= MAX_GROUP_EVENTS or self.bytes >= MAX_GROUP_BYTES
 
     def add(self, entries: Entries) -> int:
         """Append entries; returns the leaf index of the first."""
@@ -70,7 +85,18 @@ class _Group:
         self.parts.append(entries)
         self.next_index += len(entries)
         self.count += len(entries)
+        self.bytes += entries.bundle_bytes
         return index
+
+
+class Keeper(Protocol):
+    """Is told when the state is that of a size of the log, with nothing on its way."""
+
+    def committed(self) -> None:
+        """A group is durable and answered."""
+
+    async def stopped(self) -> None:
+        """The sequencer has stopped in order: nothing will change any more."""
 
 
 class Sequencer:
@@ -82,6 +108,8 @@ class Sequencer:
         clock: gives received-at.
         receipt_key: private key that signs receipts.
         on_failure: called once when the log can't be written any more.
+        tree: empty, or with the leaves of the snapshot that ``recover`` gets; by default one in
+            memory.
     """
 
     def __init__(
@@ -91,32 +119,46 @@ class Sequencer:
         clock: Clock,
         receipt_key: bytes,
         on_failure: Callable[[], None] = lambda: None,
+        tree: MerkleTree | None = None,
     ) -> None:
         self.store = store
         self.machine = machine
-        self.tree = MerkleTree(packed_parents)
+        self.tree = tree or MerkleTree(packed_parents)
         machine.leaves = self.tree
         self.failure: BaseException | None = None
+        self.keeper: Keeper | None = None
         self._clock = clock
         self._on_failure = on_failure
         self._batches = BatchIndex()
+        self._facts: list[tuple[int, bytes]] = []
         self._issuer = ReceiptIssuer(machine.identity, receipt_key, self.tree)
-        self._queue: asyncio.Queue[_Job | None] = asyncio.Queue()
-        self._waiting_events = 0
+        self._queue: FairQueue[_Job] = FairQueue()
+        self._is_stopping = False
+        self._full: str | None = None
+        self._room_tried_at = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-writer")
 
     # Life --------------------------------------------------------------------------------------
 
-    def recover(self) -> None:
+    def recover(self, snapshot: Snapshot | None = None) -> None:
         """Replay the store into machine, tree and receipts.
+
+        Args:
+            snapshot: what the log's first entries come to; the tree has them already. Only the
+                rest is replayed.
 
         Raises:
             VerificationFailed, InvalidInput: the log on disk is not one this code wrote.
+            StorageCorrupt: log and tree are not of one piece.
         """
-        for frame in self.store.frames():
-            for part in split_frame(frame.entries):
-                self._replay(part)
+        if snapshot is not None:
+            self._facts = list(snapshot.facts)
+            self._batches = snapshot.batches
+            self.machine.load(snapshot.machine, snapshot.facts)
+            self._check_joint()
+        for bundle in self.store.payloads(self.tree.size):
+            self._replay(list(split_bundle(bundle)))
         self.machine.require_complete()
         if not self.tree.size == self.machine.size == self.store.size:
             raise InvariantBroken(
@@ -124,17 +166,40 @@ class Sequencer:
                 f"{self.store.size} differ in size"
             )
 
-    def _replay(self, part: Entries) -> None:
+    def _check_joint(self) -> None:
+        """The newest leaf of the tree is the entry that the log has there."""
+        last = self.tree.size - 1
+        if last >= 0 and leaf_hash(self.store.entry(last)) != self.tree.leaf(last):
+            raise StorageCorrupt(
+                "the log is not the one that its tree was made from",
+                expected=f"leaf hash {self.tree.leaf(last).hex()} at index {last}",
+                found=leaf_hash(self.store.entry(last)).hex(),
+            )
+
+    def _replay(self, commit: Sequence[Entries]) -> None:
         index = self.tree.size
         # First: a correction is checked against the leaves before it.
-        self.tree.append_packed(part.leaf_hashes())
-        if isinstance(part, BatchEntries):
-            self.machine.apply_batch(part.envelope, part.records)
-            self._note_entry(part.envelope, index)
-            return
-        for offset, entry in enumerate(part.entries):
-            self.machine.apply(entry)
-            self._note_entry(entry, index + offset)
+        self.tree.append_packed(b"".join([part.leaf_hashes() for part in commit]))
+        for part in commit:
+            if isinstance(part, BatchEntries):
+                self.machine.apply_batch(part.envelope, part.records)
+                self._note_entry(part.envelope, index)
+            else:
+                for offset, entry in enumerate(part.entries):
+                    self.machine.apply(entry)
+                    self._note_entry(entry, index + offset)
+            index += len(part)
+
+    def snapshot(self) -> Snapshot:
+        """All that is known now, when nothing is on its way; its arrays go on changing."""
+        return Snapshot(
+            self.machine.identity,
+            self.tree.root(),
+            self.machine.dump(),
+            self._facts,
+            self._batches,
+            self.store.point(),
+        )
 
     def start(self) -> None:
         """Begin to take jobs; call from the running event loop."""
@@ -143,8 +208,11 @@ class Sequencer:
     async def stop(self) -> None:
         """Finish what is waiting, then close the store."""
         if self._task is not None:
-            self._queue.put_nowait(None)
+            self._is_stopping = True
+            self._queue.put_own(_Job(asyncio.get_running_loop().create_future()))
             await asyncio.gather(self._task, return_exceptions=True)
+        if self.failure is None and self.keeper is not None:
+            await self.keeper.stopped()
         self.failure = self.failure or asyncio.CancelledError("the sequencer was stopped")
         self._writer.shutdown()
         self.store.close()
@@ -157,17 +225,12 @@ class Sequencer:
         Raises:
             NotAllowed, Conflict, VerificationFailed, InvalidInput: refused as a whole, nothing of
                 it was logged.
-            Overloaded: the queue is full; nothing of it was taken.
+            Overloaded: too much is waiting; nothing of it was taken.
+            StorageFull: the disk has no room; nothing of it was taken.
         """
         job = self._job()
         job.batch = batch
-        if (
-            self._queue.qsize() >= MAX_WAITING_BATCHES
-            or self._waiting_events + job.events > MAX_WAITING_EVENTS
-        ):
-            raise Overloaded("too many batches are waiting")
-        self._waiting_events += job.events
-        self._queue.put_nowait(job)
+        self._queue.put(batch.member, len(batch.records), job)
         result: BatchResult = await job.future
         return result
 
@@ -179,7 +242,7 @@ class Sequencer:
         """
         job = self._job()
         job.facts = make
-        self._queue.put_nowait(job)
+        self._queue.put_own(job)
         size: int = await job.future
         return size
 
@@ -187,7 +250,7 @@ class Sequencer:
         """Run ``read`` on the machine at a moment when all it has taken in is durable."""
         job = self._job()
         job.read = read
-        self._queue.put_nowait(job)
+        self._queue.put_own(job)
         result: T = await job.future
         return result
 
@@ -205,10 +268,12 @@ class Sequencer:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while (first := await self._queue.get()) is not None:
+        while True:
+            await self._queue.wait()
             group = _Group(self.store.size)
             try:
-                self._prepare(first, group)
+                await self._take_room(loop)
+                self._prepare(group)
                 if group.parts:
                     # A thread of its own: reports may keep all the shared ones busy.
                     writing = loop.run_in_executor(self._writer, self._write, group)
@@ -218,18 +283,29 @@ class Sequencer:
                 raise
             for job in group.jobs:
                 _answer(job)
+            if self.keeper is not None and group.parts:
+                self.keeper.committed()
+            if self._is_stopping and self._queue.is_empty:
+                return
 
-    def _prepare(self, first: _Job, group: _Group) -> None:
-        """Judge the first job and as many waiting ones as fit one commit."""
-        job: _Job | None = first
-        while job is not None:
-            self._waiting_events -= job.events
+    async def _take_room(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have room on disk for a group, or note why there is none."""
+        if self.store.has_room(ROOM_BYTES):
+            self._full = None
+        elif loop.time() >= self._room_tried_at + _ROOM_RETRY_SECONDS:
+            self._room_tried_at = loop.time()
+            try:
+                await loop.run_in_executor(self._writer, self.store.take_room, ROOM_BYTES)
+                self._full = None
+            except StorageFull as error:
+                if self._full is None:
+                    logger.error("no batch is taken until there is room on disk: %s", error)
+                self._full = error.found
+
+    def _prepare(self, group: _Group) -> None:
+        """Judge as many waiting jobs as fit one commit."""
+        while not group.is_full and (job := self._queue.get()) is not None:
             self._take(job, group)
-            if group.count >= MAX_GROUP_EVENTS or self._queue.empty():
-                break
-            job = self._queue.get_nowait()
-            if job is None:
-                self._queue.put_nowait(None)
 
     def _take(self, job: _Job, group: _Group) -> None:
         if job.future.cancelled():
@@ -255,10 +331,11 @@ class Sequencer:
             # Perhaps in this very group: its receipt can be told only after the commit.
             job.answer = lambda: self._replayed(batch)
             return
+        self._require_room()
         received_at_ms = self._received_at_ms()
         verdicts = self.machine.judge_batch(batch, received_at_ms)
         envelope = batch_envelope(batch, received_at_ms)
-        records = RecordArray.of(batch.records).with_verdicts(bytes(verdicts))
+        records = RecordArray.of(batch.records).with_verdicts(verdicts)
         index = group.add(BatchEntries(envelope.to_entry(), records))
         self._batches.add_batch(batch.member, index)
         promise, root = self._batches.promise_seconds(index), batch.records_root
@@ -269,6 +346,7 @@ class Sequencer:
     def _take_facts(
         self, job: _Job, make: Callable[[int], Sequence[FactsEntry]], group: _Group
     ) -> None:
+        self._require_room()
         # Encoded first: what can't be encoded must not be applied either.
         made = [(facts, facts.to_entry()) for facts in make(self._received_at_ms())]
         for number, (facts, entry) in enumerate(made):
@@ -292,6 +370,10 @@ class Sequencer:
             return
         job.answer = lambda: result
 
+    def _require_room(self) -> None:
+        if self._full is not None:
+            raise StorageFull(self._full)
+
     def _received_at_ms(self) -> int:
         return max(self._clock.now_ms(), self.machine.last_received_at_ms)
 
@@ -300,7 +382,9 @@ class Sequencer:
             return
         if entry[0] == ENVELOPE_KIND:
             self._batches.add_batch(Envelope.from_entry(entry).member, index)
-        elif self.machine.rules is not None and entry[0] == RULES_KIND:
+            return
+        self._facts.append((index, entry))
+        if self.machine.rules is not None and entry[0] == RULES_KIND:
             self._batches.add_promise(index, self.machine.rules.anchor_promise_seconds)
 
     def _write(self, group: _Group) -> bytes:
@@ -316,7 +400,7 @@ class Sequencer:
         result = self._issuer.issue(
             envelope,
             tree_root([clear_verdict(record) for record in records]),
-            [Verdict(record[VERDICT_OFFSET]) for record in records],
+            Verdicts(record[VERDICT_OFFSET] for record in records),
             index,
             self.store.commit_end(index),
             self._batches.promise_seconds(index),
@@ -337,9 +421,8 @@ class Sequencer:
         if not isinstance(error, asyncio.CancelledError):
             logger.critical("the log can't be written, stopping: %s", error)
         waiting = list(group.jobs)
-        while not self._queue.empty():
-            if (job := self._queue.get_nowait()) is not None:
-                waiting.append(job)
+        while (job := self._queue.get()) is not None:
+            waiting.append(job)
         for unanswered in waiting:
             if not unanswered.future.done():
                 unanswered.future.set_exception(Overloaded("the log can't be written"))

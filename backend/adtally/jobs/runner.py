@@ -43,6 +43,7 @@ class JobRunner:
         rounds: what to run, by name; each in the order given on its first tick.
         tick_seconds: real time between two rounds of the same job. Jobs decide by the service's
             clock, which may be virtual.
+        background: rounds that only tick and come last: their first one holds no start up.
         on_invariant_broken: called when a round raises InvariantBroken; by default the process
             ends there and then.
     """
@@ -52,13 +53,15 @@ class JobRunner:
         rounds: Mapping[str, Round],
         *,
         tick_seconds: float = 1.0,
+        background: Mapping[str, Round] | None = None,
         on_invariant_broken: Callable[[InvariantBroken], None] = exit_at_once,
     ) -> None:
-        self._rounds = dict(rounds)
+        self._first = tuple(rounds)
+        self._rounds = {**rounds, **(background or {})}
         self._tick_seconds = tick_seconds
         self._on_invariant_broken = on_invariant_broken
         self._failing: dict[str, str] = {}
-        self._locks = {name: asyncio.Lock() for name in rounds}
+        self._locks = {name: asyncio.Lock() for name in self._rounds}
         self._scheduler: Any = None
         self._is_stopped = False
 
@@ -73,7 +76,7 @@ class JobRunner:
         The first rounds stop at the first job that fails, so that a chain that does not answer
         holds nobody up.
         """
-        for name in self._rounds:
+        for name in self._first:
             if not await self.run_round(name):
                 break
         scheduler: Any = AsyncIOScheduler(  # type: ignore[no-untyped-call]

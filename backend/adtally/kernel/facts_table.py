@@ -7,8 +7,8 @@ bits, high and low: nothing here is rounded or cut.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,22 @@ class FactRows:
         self.orders: dict[tuple[int, int], int] = {}
         self.orders_of: dict[int, dict[int, int]] = {}
         """By campaign: each publisher's row."""
+
+    def dump(self) -> dict[str, Any]:
+        """Which campaign and which order has which row."""
+        return {
+            "rows.campaigns": np.array(list(self.campaigns), np.uint64),
+            "rows.orders": np.array(list(self.orders), np.uint64).reshape(-1, 2),
+        }
+
+    def load(self, dump: Mapping[str, Any]) -> None:
+        """Give out the rows as they were; the facts are as they were, too."""
+        self._seed = dump["seed"][0]
+        for campaign in dump["rows.campaigns"].tolist():
+            self.campaigns[campaign] = len(self.campaigns)
+        for campaign, publisher in dump["rows.orders"].tolist():
+            row = self.orders[campaign, publisher] = len(self.orders)
+            self.orders_of.setdefault(campaign, {})[publisher] = row
 
     def build(self, facts: FactState) -> FactsTable:
         """The table of all facts so far; new campaigns and orders get rows behind the others."""

@@ -5,6 +5,9 @@ Single events of corrections are booked here as well, in plain integers; they ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -40,6 +43,18 @@ class Ledger:
             for old, new in zip(self.books, grown, strict=True):
                 new[: len(old)] = old
             self.books = grown
+
+    def dump(self) -> dict[str, Any]:
+        """The books, and how many corrections each campaign has."""
+        books = {f"books.{name}": array for name, array in self.books._asdict().items()}
+        corrections = np.array(list(self._corrections.items()), np.int64).reshape(-1, 2)
+        return books | {"books.corrections": corrections}
+
+    def load(self, dump: Mapping[str, Any]) -> None:
+        """Take over what ``dump`` gave; rows are given out as they were then."""
+        self.books = Books(**{name: dump[f"books.{name}"].copy() for name in Books._fields})
+        self._corrections = dict(dump["books.corrections"].tolist())
+        self.make_room()
 
     def refusal(self, campaign: CampaignFacts, order: OrderFacts, event: AdEvent) -> Verdict | None:
         """As ``Accruals.refusal``."""

@@ -16,7 +16,10 @@ from numba import njit
 from adtally.errors import InvariantBroken
 from adtally.events.batch import split_records
 from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, AdEvent
+from adtally.events.verdict import Verdicts
+from adtally.kernel.compiled import leaf
 from adtally.kernel.sha256 import Hashes, leaf_hashes, tree_root
+from adtally.kernel.words import word16, word48, word64
 from adtally.settlement.engine import unjudged
 from adtally.types import Hash
 
@@ -63,10 +66,15 @@ class RecordArray(Sequence[bytes]):
         """RFC 9162 root hash over the records."""
         return tree_root(self.leaf_hashes)
 
-    def with_verdicts(self, codes: bytes) -> RecordArray:
-        """The records with these verdicts, one byte each."""
+    @property
+    def verdicts(self) -> Verdicts:
+        """Their verdicts."""
+        return Verdicts(self.rows[:, VERDICT_OFFSET].tobytes())
+
+    def with_verdicts(self, verdicts: Verdicts) -> RecordArray:
+        """The records with these verdicts."""
         rows = self.rows.copy()
-        rows[:, VERDICT_OFFSET] = np.frombuffer(codes, np.uint8)
+        rows[:, VERDICT_OFFSET] = np.frombuffer(verdicts.codes, np.uint8)
         return RecordArray(rows)
 
     def bundle(self) -> bytes:
@@ -113,30 +121,6 @@ class RecordArray(Sequence[bytes]):
     __hash__ = None  # type: ignore[assignment]
 
 
-@njit(cache=True, inline="always")
-def word16(records, at, offset):
-    """Two bytes, big-endian."""
-    return np.uint64(records[at, offset]) << np.uint64(8) | np.uint64(records[at, offset + 1])
-
-
-@njit(cache=True, inline="always")
-def word32(records, at, offset):
-    """Four bytes, big-endian."""
-    return word16(records, at, offset) << np.uint64(16) | word16(records, at, offset + 2)
-
-
-@njit(cache=True, inline="always")
-def word48(records, at, offset):
-    """Six bytes, big-endian."""
-    return word16(records, at, offset) << np.uint64(32) | word32(records, at, offset + 2)
-
-
-@njit(cache=True, inline="always")
-def word64(records, at, offset):
-    """Eight bytes, big-endian."""
-    return word32(records, at, offset) << np.uint64(32) | word32(records, at, offset + 4)
-
-
 @njit(cache=True)
 def first_refused(records):
     """Index of the first row that is no canonical record without verdict, or their number."""
@@ -146,7 +130,7 @@ def first_refused(records):
     return len(records)
 
 
-@njit(cache=True)
+@leaf
 def _is_well_formed(records, at):
     kind = records[at, 1]
     is_framed = (

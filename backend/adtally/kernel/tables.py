@@ -10,12 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from adtally.kernel.compiled import leaf
+
 _MULTIPLIER_1 = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_2 = np.uint64(0xD6E8FEB86659FD93)
 _SHIFT = np.uint64(32)
 
 
-@njit(cache=True, inline="always")
+@leaf
 def mix(word, seed):
     """64 bits in, 64 bits out, every bit depending on every bit of both."""
     mixed = (word ^ seed) * _MULTIPLIER_1
@@ -23,7 +25,7 @@ def mix(word, seed):
     return mixed ^ (mixed >> _SHIFT)
 
 
-@njit(cache=True, inline="always")
+@leaf
 def find_word(keys, key, seed):
     """Place of a nonzero ``key`` in ``keys``, or of the free place where it would go.
 
@@ -45,35 +47,7 @@ def put_words(keys, values, new_keys, new_values, seed):
         values[at] = new_values[i]
 
 
-@njit(cache=True, inline="always")
+@leaf
 def event_hash(name, high, low, seed):
     """Of an event's key: publisher and type in one word, and the two words of its id."""
     return mix(low ^ mix(high ^ mix(name, seed), seed), seed)
-
-
-@njit(cache=True, inline="always")
-def find_event(table, name, high, low, seed):
-    """Place of an event's key in a table of rows (name, high, low, ...), or of a free row.
-
-    ``name`` is never zero: publisher times 256, plus the type.
-    """
-    mask = np.uint64(len(table) - 1)
-    at = event_hash(name, high, low, seed) & mask
-    while table[at, 0] != 0 and not (
-        table[at, 0] == name and table[at, 1] == high and table[at, 2] == low
-    ):
-        at = (at + np.uint64(1)) & mask
-    return np.int64(at)
-
-
-@njit(cache=True)
-def copy_events(table, into, oldest_ms, seed):
-    """Copy the rows of events that occurred at ``oldest_ms`` or later; returns how many."""
-    copied = 0
-    for row in range(len(table)):
-        if table[row, 0] == 0 or table[row, 1] >> np.uint64(16) < oldest_ms:
-            continue
-        at = find_event(into, table[row, 0], table[row, 1], table[row, 2], seed)
-        into[at] = table[row]
-        copied += 1
-    return copied

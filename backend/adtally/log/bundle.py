@@ -13,7 +13,8 @@ from itertools import groupby
 from adtally.errors import InvalidInput
 from adtally.events.facts import MAX_ENTRY_SIZE
 
-_PREFIX = 2
+LENGTH_BYTES = 2
+"""Before each entry."""
 _FIRST_GALLOP = 16
 
 
@@ -27,7 +28,7 @@ def encode_bundle(entries: Sequence[bytes]) -> bytes:
     for length, run in groupby(entries, key=len):
         if not 1 <= length <= MAX_ENTRY_SIZE:
             raise _malformed(f"an entry of {length} bytes")
-        prefix = length.to_bytes(_PREFIX, "big")
+        prefix = length.to_bytes(LENGTH_BYTES, "big")
         pieces.append(prefix)
         pieces.append(prefix.join(run))
     return b"".join(pieces)
@@ -43,9 +44,9 @@ def decode_bundle(bundle: bytes) -> list[bytes]:
     at = 0
     while at < len(bundle):
         length, count = _run(bundle, at)
-        end = at + count * (_PREFIX + length)
+        end = at + count * (LENGTH_BYTES + length)
         view = memoryview(bundle)[at:end]
-        entries += [entry for (entry,) in struct.iter_unpack(f"{_PREFIX}x{length}s", view)]
+        entries += [entry for (entry,) in struct.iter_unpack(f"{LENGTH_BYTES}x{length}s", view)]
         at = end
     return entries
 
@@ -55,7 +56,7 @@ def count_entries(bundle: bytes) -> int:
     total = at = 0
     while at < len(bundle):
         length, count = _run(bundle, at)
-        at += count * (_PREFIX + length)
+        at += count * (LENGTH_BYTES + length)
         total += count
     return total
 
@@ -76,7 +77,7 @@ def _offset_of(bundle: bytes, at: int, skip: int) -> int:
             raise _malformed("fewer entries than asked for")
         length, count = _run(bundle, at)
         count = min(count, skip)
-        at += count * (_PREFIX + length)
+        at += count * (LENGTH_BYTES + length)
         skip -= count
     return at
 
@@ -88,7 +89,7 @@ def _run(bundle: bytes, at: int) -> tuple[int, int]:
     """
     high, low = bundle[at : at + 1], bundle[at + 1 : at + 2]
     length = int.from_bytes(high + low, "big")
-    step = _PREFIX + length
+    step = LENGTH_BYTES + length
     if not low or length == 0 or at + step > len(bundle):
         raise _malformed(f"{len(bundle) - at} bytes at offset {at} that are no entry")
     count, window = 1, _FIRST_GALLOP

@@ -1,4 +1,4 @@
-"""The few file operations the log is built on, behind a protocol.
+"""The few file operations the log and its tree are built on, behind a protocol.
 
 Tests put a faulty disk here (EIO, ENOSPC, short writes, a kill between any two calls); nothing
 else of the log knows what a file is made of. Every call may raise OSError.
@@ -6,6 +6,7 @@ else of the log knows what a file is made of. Every call may raise OSError.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -13,13 +14,16 @@ from typing import Protocol
 
 
 class FileLayer(Protocol):
-    """What the segment store needs of a disk; descriptors are plain ints."""
+    """What segment store and tree need of a disk; descriptors are plain ints."""
 
     def make_directory(self, directory: Path) -> None:
         """Create it, durably, and every missing parent; an existing one is fine."""
 
     def list_names(self, directory: Path) -> list[str]:
         """Names in the directory."""
+
+    def free_bytes(self, directory: Path) -> int:
+        """What can still be written on the directory's disk."""
 
     def lock(self, path: Path) -> int | None:
         """Take the exclusive lock on a file; None when another holds it."""
@@ -40,6 +44,9 @@ class FileLayer(Protocol):
     def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
         """Write; may write less than all and says how much."""
 
+    def pread(self, descriptor: int, size: int, offset: int) -> bytes:
+        """Up to ``size`` bytes at ``offset``; fewer only at the end of the file."""
+
     def fdatasync(self, descriptor: int) -> None:
         """Return once the data are on disk."""
 
@@ -53,6 +60,16 @@ class FileLayer(Protocol):
         """Up to ``size`` bytes at ``offset`` of a file; fewer only at its end."""
 
 
+def write_all(files: FileLayer, descriptor: int, data: bytes, offset: int) -> None:
+    """Write all of ``data``, in as many calls as the disk makes of it; raises OSError."""
+    written = files.pwrite(descriptor, data, offset)
+    while written < len(data):
+        more = files.pwrite(descriptor, data[written:], offset + written)
+        if more <= 0:
+            raise OSError(errno.EIO, "the disk took no more bytes")
+        written += more
+
+
 class OsFiles:
     """The operating system's files."""
 
@@ -64,6 +81,10 @@ class OsFiles:
 
     def list_names(self, directory: Path) -> list[str]:
         return sorted(os.listdir(directory))
+
+    def free_bytes(self, directory: Path) -> int:
+        found = os.statvfs(directory)
+        return found.f_bavail * found.f_frsize
 
     def lock(self, path: Path) -> int | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -93,6 +114,18 @@ class OsFiles:
     def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
         return os.pwrite(descriptor, data, offset)
 
+    def pread(self, descriptor: int, size: int, offset: int) -> bytes:
+        piece = os.pread(descriptor, size, offset)
+        if len(piece) == size:
+            return piece
+        pieces = []
+        while piece:
+            pieces.append(piece)
+            offset += len(piece)
+            size -= len(piece)
+            piece = os.pread(descriptor, size, offset)
+        return b"".join(pieces)
+
     def fdatasync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 
@@ -111,11 +144,6 @@ class OsFiles:
         try:
             # Python sets aside what is asked for, so ask for no more than there is.
             size = min(size, os.fstat(descriptor).st_size - offset)
-            pieces = []
-            while size > 0 and (piece := os.pread(descriptor, size, offset)):
-                pieces.append(piece)
-                offset += len(piece)
-                size -= len(piece)
-            return b"".join(pieces)
+            return self.pread(descriptor, size, offset) if size > 0 else b""
         finally:
             os.close(descriptor)

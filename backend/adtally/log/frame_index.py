@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adtally.log.segment import OVERHEAD, FrameHeader
@@ -45,6 +46,21 @@ class FrameIndex:
         self._segment.append(segment)
         self._first.append(header.first_index)
         self._size = header.end_index
+
+    def to_bytes(self) -> list[bytes]:
+        """All frames, as ``from_bytes`` takes them; in this machine's byte order."""
+        columns = (self._first, self._offset, self._length, self._segment)
+        return [column.tobytes() for column in columns]
+
+    @staticmethod
+    def from_bytes(columns: Sequence[bytes], size: int) -> FrameIndex:
+        """The frames that ``to_bytes`` gave when there were ``size`` entries."""
+        index = FrameIndex()
+        own = (index._first, index._offset, index._length, index._segment)
+        for column, read in zip(own, columns, strict=True):
+            column.frombytes(read)
+        index._size = size
+        return index
 
     def find(self, index: int) -> int:
         """Number of the frame that holds an entry."""

@@ -1,7 +1,7 @@
 """The Merkle tree of RFC 9162 (section 2.1): SHA-256, leaves prefixed 0x00, nodes 0x01.
 
 Only perfect subtrees are kept; they never change as the tree grows, so roots and proofs of
-every past size cost a logarithm. A tree of n leaves takes about 64 n bytes.
+every past size cost a logarithm.
 """
 
 from __future__ import annotations
@@ -10,30 +10,36 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from adtally.errors import InvalidInput
+from adtally.log.levels import Levels, MemoryLevels
 from adtally.rfc9162 import EMPTY_ROOT, HASH_SIZE, node_hash
 from adtally.types import Hash
 
+Parents = Callable[[bytes | memoryview], bytes]
+"""Node hashes of pairs of hashes that stand back to back, in the same form."""
+
 _NODE = hashlib.sha256(b"\x01")
 _PAIR = 2 * HASH_SIZE
+_FEW = 4 * _PAIR
+"""Up to here one hash after the other is faster than what it costs to start a vector's worth."""
 
 
 class MerkleTree:
     """An append-only tree that answers for its present and every past size.
 
-    ``_levels[h]`` holds the hashes of all perfect subtrees of height h, left to right.
-
     Args:
-        parents: node hashes of pairs of hashes that stand back to back, as ``plain_parents``.
+        parents: hashes nodes in bulk, as ``plain_parents`` does.
+        levels: where the hashes are kept, empty as yet; by default in memory.
     """
 
-    def __init__(self, parents: Callable[[bytes], bytes] | None = None) -> None:
-        self._levels: list[bytearray] = [bytearray()]
+    def __init__(self, parents: Parents | None = None, levels: Levels | None = None) -> None:
         self._parents = parents or plain_parents
+        self._levels: Levels = MemoryLevels() if levels is None else levels
+        self._size = 0
 
     @property
     def size(self) -> int:
         """Number of leaves."""
-        return len(self._levels[0]) // HASH_SIZE
+        return self._size
 
     def append(self, leaf_hashes: Sequence[Hash]) -> None:
         """Add leaves, given by their hashes of 32 bytes each."""
@@ -52,23 +58,32 @@ class MerkleTree:
                 expected=f"a multiple of {HASH_SIZE} bytes",
                 found=f"{len(hashes)} bytes",
             )
-        self._levels[0] += hashes
-        height = 0
-        while len(self._levels[height]) >= _PAIR:
-            if height + 1 == len(self._levels):
-                self._levels.append(bytearray())
-            children = self._levels[height]
-            done = 2 * len(self._levels[height + 1])
-            self._levels[height + 1] += self._parents(
-                bytes(children[done : len(children) // _PAIR * _PAIR])
-            )
+        size = self.size + len(hashes) // HASH_SIZE
+        self._grow(hashes)
+        self._publish(size)
+
+    def _grow(self, hashes: bytes) -> None:
+        """Add leaves, and on each level above the parents that they complete."""
+        height, count = 0, self.size
+        while hashes:
+            # The last node so far may have had no partner; now it has.
+            lone = self._levels.node(height, count - 1) if count & 1 else b""
+            self._levels.append(height, hashes)
+            packed = lone + hashes
+            children = memoryview(packed)[: len(packed) // _PAIR * _PAIR]
+            hashes = self._node_hashes(children)
             height += 1
+            count >>= 1
+
+    def _publish(self, size: int) -> None:
+        """Let readers see the leaves up to ``size``; all levels hold them."""
+        self._size = size
 
     def leaf(self, index: int) -> Hash:
         """Hash of the leaf at ``index``; raises InvalidInput outside the tree."""
         if not 0 <= index < self.size:
             raise _out_of_range("index", f"0 to {self.size - 1}", index)
-        return self._node(0, index)
+        return self._levels.node(0, index)
 
     def root(self, size: int | None = None) -> Hash:
         """Root hash of the first ``size`` leaves, by default of all.
@@ -110,12 +125,11 @@ class MerkleTree:
             index >>= 1
             height += 1
         # When the old tree is perfect its root is known to the verifier and stays out.
-        start = [self._node(height, index)] if index else []
+        start = [self._levels.node(height, index)] if index else []
         return start + self._path(height, index, second)
 
-    def _node(self, height: int, index: int) -> Hash:
-        at = index * HASH_SIZE
-        return bytes(self._levels[height][at : at + HASH_SIZE])
+    def _node_hashes(self, children: bytes | memoryview) -> bytes:
+        return plain_parents(children) if len(children) <= _FEW else self._parents(children)
 
     def _path(self, height: int, index: int, size: int) -> list[Hash]:
         """Siblings from the perfect subtree (height, index) up to the root at ``size``."""
@@ -125,7 +139,7 @@ class MerkleTree:
         while last:
             sibling = index ^ 1
             if sibling < last:
-                path.append(self._node(height, sibling))
+                path.append(self._levels.node(height, sibling))
             elif sibling == last:
                 path.append(border[height])
             index >>= 1
@@ -136,12 +150,12 @@ class MerkleTree:
     def _right_border(self, size: int) -> list[Hash]:
         """For each height, the hash of the rightmost subtree at ``size``, perfect or not."""
         last = size - 1
-        border = [self._node(0, last)]
+        border = [self._levels.node(0, last)]
         height = 0
         while last:
             lone = last % 2 == 0
             border.append(
-                border[-1] if lone else node_hash(self._node(height, last - 1), border[-1])
+                border[-1] if lone else node_hash(self._levels.node(height, last - 1), border[-1])
             )
             last >>= 1
             height += 1
@@ -155,7 +169,7 @@ class MerkleTree:
         return size
 
 
-def plain_parents(children: bytes) -> bytes:
+def plain_parents(children: bytes | memoryview) -> bytes:
     """Node hashes of pairs of hashes that stand back to back, in the same form."""
     hashes = []
     for at in range(0, len(children), _PAIR):

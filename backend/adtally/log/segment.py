@@ -15,6 +15,7 @@ inside a frame counts as never written too.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,18 @@ HEADER_SIZE = _FIELDS.size + _CRC.size + len(_HEADER_END)
 OVERHEAD = HEADER_SIZE + len(_FRAME_END)
 MAX_PAYLOAD = 2**32 - 1
 _SECTOR = 512
+_NAME = re.compile(r"segment-([0-9]{16})\.log\Z")
+
+
+def segment_name(first_index: int) -> str:
+    """Name of the file whose first entry has this index; names sort as their indexes do."""
+    return f"segment-{first_index:016d}.log"
+
+
+def segment_index(name: str) -> int:
+    """Index in a segment's name; -1 for other files."""
+    match = _NAME.match(name)
+    return int(match[1]) if match else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +141,20 @@ def read_frame(data: bytes, at: int) -> tuple[FrameHeader, bytes] | None:
     return header, payload
 
 
-def scan_segment(data: bytes, position: Position, name: str) -> Scan:
-    """Read the frames of a segment from its start.
+def scan_segment(data: bytes, position: Position, name: str, start: int = 0) -> Scan:
+    """Read the frames of a segment.
 
     Args:
         data: the whole file.
-        position: what its first frame must say.
+        position: what the first frame must say.
         name: the file's name, for the error.
+        start: offset of that frame.
 
     Raises:
         StorageCorrupt: committed bytes have changed, or frames are missing.
     """
     frames: list[tuple[int, FrameHeader]] = []
-    at = 0
+    at = start
     while (frame := read_frame(data, at)) is not None and position.admits(frame[0]):
         header, payload = frame
         _check_count(header, payload, name, at)

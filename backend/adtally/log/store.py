@@ -9,17 +9,17 @@ holds is only known by reading it again.
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from adtally.errors import Conflict, InvalidInput, StorageCorrupt, StorageFailed
+from adtally.errors import Conflict, InvalidInput, StorageCorrupt, StorageFailed, StorageFull
 from adtally.log.bundle import decode_bundle, encode_bundle, slice_bundle
-from adtally.log.files import FileLayer, OsFiles
+from adtally.log.files import FileLayer, OsFiles, write_all
 from adtally.log.frame_index import FrameIndex, FramePlace
 from adtally.log.segment import (
+    HEADER_SIZE,
     MAX_PAYLOAD,
     FrameHeader,
     Position,
@@ -27,14 +27,20 @@ from adtally.log.segment import (
     damaged,
     encode_frame,
     read_frame,
+    read_header,
     scan_segment,
+    segment_index,
+    segment_name,
 )
 
 SEGMENT_BYTES = 64 * 2**20
+SPARE_BYTES = 64 * 2**20
+"""To leave on the disk for what grows beside the log: its tree, the control database, reports."""
 LOCK_NAME = "lock"
-_SEGMENT_NAME = re.compile(r"segment-([0-9]{16})\.log\Z")
 _READ_BYTES = 4 * 2**20
+_SKIM_BYTES = 64 * 2**10
 _NO_DESCRIPTOR = -1
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,27 @@ class Frame:
 
     first_index: int
     entries: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSegment:
+    """A segment that is never written again: its file, and its entries (end exclusive)."""
+
+    path: Path
+    first_index: int
+    end_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorePoint:
+    """Where everything stood when the log had some size: saves reading what is before it."""
+
+    segments: tuple[str, ...]
+    """Names, oldest first."""
+    offset: int
+    """Behind the last frame, in the last segment."""
+    position: Position
+    frames: FrameIndex
 
 
 class LogStore:
@@ -62,6 +89,8 @@ class LogStore:
         self._descriptor = _NO_DESCRIPTOR
         self._offset = 0
         self._capacity = 0
+        self._is_new = False
+        """Whether the directory does not know the segment for sure yet."""
         self._index = FrameIndex()
 
     @classmethod
@@ -71,13 +100,19 @@ class LogStore:
         *,
         files: FileLayer | None = None,
         segment_bytes: int = SEGMENT_BYTES,
+        resume: StorePoint | None = None,
+        is_read_next: bool = False,
     ) -> LogStore:
         """Open a log, new or not, for writing; a torn tail is truncated.
 
         Args:
             directory: holds the segments and the lock file; created when missing.
             files: the disk.
-            segment_bytes: size a new segment is preallocated to; a larger frame gets a larger one.
+            segment_bytes: a new segment is preallocated to it, and is full when it reaches it.
+            resume: what ``point`` gave for this very log, durable since: only what was appended
+                after it is read. The rest is checked when it is asked for.
+            is_read_next: the caller reads all of that anyway, which checks it: of full segments
+                only the frames' headers are read here.
 
         Raises:
             Conflict: another process (or object) has it open.
@@ -100,7 +135,7 @@ class LogStore:
             )
         store = cls(directory, files, segment_bytes, lock)
         try:
-            store._recover()
+            store._recover(resume, skims=is_read_next)
         except OSError as error:
             store.close()
             raise _failed(directory, error) from error
@@ -119,6 +154,11 @@ class LogStore:
         """Why the store takes nothing more, or None while it does."""
         return self._failure
 
+    def point(self) -> StorePoint:
+        """Where everything stands; good for as long as nothing is appended."""
+        names = tuple(path.name for path in self._segments)
+        return StorePoint(names, self._offset, self._position, self._index)
+
     def append(self, entries: Sequence[bytes]) -> int:
         """Write entries as one frame; on return they are on disk, all of them.
 
@@ -131,6 +171,31 @@ class LogStore:
                 reopening; the store takes nothing more until then.
         """
         return self.append_bundle(encode_bundle(entries), len(entries))
+
+    def has_room(self, length: int) -> bool:
+        """Whether frames of ``length`` bytes in all fit what is allocated already."""
+        is_allocated = self._descriptor != _NO_DESCRIPTOR and (
+            self._offset + length <= self._capacity
+        )
+        return is_allocated and self._files.free_bytes(self._directory) >= SPARE_BYTES
+
+    def take_room(self, length: int) -> None:
+        """Allocate ``length`` bytes for the next frames.
+
+        Raises:
+            StorageFull: there are none, or the disk has become read-only. The store is as it was,
+                and what fits the room it has can still be appended.
+            StorageFailed: the disk did not answer.
+        """
+        try:
+            free = self._files.free_bytes(self._directory)
+            if free < SPARE_BYTES:
+                raise StorageFull(f"{self._directory}: {free} bytes free, not {SPARE_BYTES}")
+            self._make_room(length)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise StorageFull(f"{self._directory}: {error.strerror}") from error
+            raise _failed(self._directory, error) from error
 
     def append_bundle(self, payload: bytes, count: int) -> int:
         """As ``append``, for ``count`` entries that are encoded already."""
@@ -153,7 +218,7 @@ class LogStore:
         self._failure = "an append was interrupted"
         try:
             self._make_room(len(frame))
-            self._write(frame, self._offset)
+            write_all(self._files, self._descriptor, frame, self._offset)
             self._files.fdatasync(self._descriptor)
         except OSError as error:
             self._failure = str(error)
@@ -204,6 +269,11 @@ class LogStore:
         for place, payload in self._payloads(start, self.size):
             yield Frame(place.first_index, decode_bundle(payload))
 
+    def payloads(self, start: int = 0) -> Iterator[bytes]:
+        """As ``frames``, each as an entry bundle."""
+        for _, payload in self._payloads(start, self.size):
+            yield payload
+
     def commit_end(self, index: int) -> int:
         """Tree size after the group commit that holds entry ``index``."""
         if not 0 <= index < self.size:
@@ -214,6 +284,18 @@ class LogStore:
                 found=str(index),
             )
         return self._index.place(self._index.find(index)).end_index
+
+    def sealed_segments(self) -> list[SealedSegment]:
+        """Every segment but the one being written, in order; safe from any thread."""
+        paths = list(self._segments)
+        if self._is_new:
+            # Should the new segment vanish in a crash, the one before would be the last again.
+            paths = paths[:-1]
+        starts = [segment_index(path.name) for path in paths]
+        return [
+            SealedSegment(path, start, end)
+            for path, start, end in zip(paths, starts, starts[1:], strict=False)
+        ]
 
     def close(self) -> None:
         """Give up files and lock; what was appended is on disk already."""
@@ -238,37 +320,85 @@ class LogStore:
 
     # Recovery
 
-    def _recover(self) -> None:
+    def _recover(self, resume: StorePoint | None, *, skims: bool) -> None:
         names = self._files.list_names(self._directory)
-        names = sorted(name for name in names if _first_index(name) >= 0)
+        names = sorted(name for name in names if segment_index(name) >= 0)
         scan = None
+        if resume is not None and resume.segments:
+            known = len(resume.segments)
+            self._take_over(resume, names)
+            scan = self._scan(names[known - 1], resume.offset, is_last=known == len(names))
+            names = names[known:]
         for number, name in enumerate(names):
-            scan = self._recover_segment(name, is_last=number == len(names) - 1)
+            self._begin_segment(name)
+            is_last = number == len(names) - 1
+            if is_last or not (skims and self._skim(name)):
+                scan = self._scan(name, 0, is_last=is_last)
         if scan is not None:
             self._reopen_last(scan)
         self._position = Position(
             self._position.sequence, self._position.index, self._position.epoch + 1
         )
 
-    def _recover_segment(self, name: str, *, is_last: bool) -> Scan:
-        path = self._directory / name
-        if _first_index(name) != self._position.index:
+    def _take_over(self, resume: StorePoint, names: Sequence[str]) -> None:
+        known = list(resume.segments)
+        if names[: len(known)] != known:
+            missing = sorted(set(known) - set(names))
+            raise StorageCorrupt(
+                "segments of the log are missing",
+                field=str(self._directory),
+                expected=f"{len(known)} segments up to entry {resume.frames.size}",
+                found=f"no {', '.join(missing)}" if missing else "others between them",
+                action="restore them from a copy (an attestor keeps one)",
+            )
+        self._segments = [self._directory / name for name in known]
+        self._index, self._position = resume.frames, resume.position
+
+    def _begin_segment(self, name: str) -> None:
+        if segment_index(name) != self._position.index:
             raise StorageCorrupt(
                 f"the log has a gap before segment {name}",
                 field=name,
                 expected=f"a segment that starts at index {self._position.index}",
-                found=f"one that starts at {_first_index(name)}",
+                found=f"one that starts at {segment_index(name)}",
                 action="restore the missing segment from a copy (an attestor keeps one)",
             )
-        data = self._files.read(path, 0, MAX_PAYLOAD)
-        scan = scan_segment(data, self._position, name)
+        self._segments.append(self._directory / name)
+
+    def _scan(self, name: str, start: int, *, is_last: bool) -> Scan:
+        """Enter the frames of the newest segment so far that begin at ``start`` or behind."""
+        data = self._files.read(self._directory / name, 0, MAX_PAYLOAD)
+        if len(data) < start:
+            raise damaged(name, len(data), f"at least {start} bytes", f"{len(data)}")
+        scan = scan_segment(data, self._position, name, start)
         if scan.is_torn and not is_last:
             expected = "nothing behind the last frame of a full segment"
             raise damaged(name, scan.end, expected, "other bytes")
-        self._segments.append(path)
         for offset, header in scan.frames:
             self._enter(offset, header)
         return scan
+
+    def _skim(self, name: str) -> bool:
+        """Enter the frames of a full segment by their headers; False if one is not as it should be.
+
+        What is wrong then, ``_scan`` says.
+        """
+        path, position = self._directory / name, self._position
+        found: list[tuple[int, FrameHeader]] = []
+        window, begin, at = b"", 0, 0
+        while True:
+            if at + HEADER_SIZE > begin + len(window):
+                window, begin = self._files.read(path, at, _SKIM_BYTES), at
+            header = read_header(window, at - begin)
+            if header is None or not position.admits(header):
+                break
+            found.append((at, header))
+            position = position.after(header)
+            at += header.size
+        ends_there = bool(found) and len(self._files.read(path, at - 1, 2)) == 1
+        for offset, header in found if ends_there else ():
+            self._enter(offset, header)
+        return ends_there
 
     def _reopen_last(self, scan: Scan) -> None:
         """Open the last segment for appending, without its torn tail, and make sure of its end."""
@@ -283,39 +413,42 @@ class LogStore:
             # After a failed fdatasync the page cache can show a frame that the disk never got;
             # only the last frame can be such a one. Written again, it is on disk.
             offset, header = scan.frames[-1]
-            self._write(self._files.read(path, offset, header.size), offset)
+            frame = self._files.read(path, offset, header.size)
+            write_all(self._files, self._descriptor, frame, offset)
             self._files.fdatasync(self._descriptor)
 
     # Writing
 
     def _make_room(self, length: int) -> None:
-        """Have ``length`` preallocated bytes at the write offset, in a new segment if need be."""
-        full = self._offset > 0 and self._offset + length > self._segment_bytes
-        if self._descriptor == _NO_DESCRIPTOR or (full and self._offset + length > self._capacity):
+        """Have ``length`` preallocated bytes at the write offset, in a new segment if need be.
+
+        Should a step fail, the next call takes up where this one was.
+        """
+        if self._descriptor == _NO_DESCRIPTOR or self._offset >= self._segment_bytes:
             self._rotate()
-        if self._offset + length > self._capacity:
-            size = max(self._segment_bytes, self._offset + length)
+        if self._is_new:
+            self._files.sync_directory(self._directory)
+            self._is_new = False
+        end = self._offset + length
+        if end > self._capacity:
+            # Beyond its usual size a segment grows once, by all that the next frames may need.
+            size = self._segment_bytes + (length if end > self._segment_bytes else 0)
             self._files.preallocate(self._descriptor, size)
             self._files.fsync(self._descriptor)
             self._capacity = size
 
     def _rotate(self) -> None:
-        path = self._directory / f"segment-{self._position.index:016d}.log"
+        """Begin a segment; the one before keeps nothing behind its last frame."""
+        if self._capacity > self._offset:
+            self._files.truncate(self._descriptor, self._offset)
+            self._capacity = self._offset
+        path = self._directory / segment_name(self._position.index)
         descriptor = self._files.open(path, create=True)
         if self._descriptor != _NO_DESCRIPTOR:
             self._files.close(self._descriptor)
-        self._descriptor = descriptor
+        self._descriptor, self._is_new = descriptor, True
         self._offset = self._capacity = 0
-        self._files.sync_directory(self._directory)
         self._segments.append(path)
-
-    def _write(self, data: bytes, offset: int) -> None:
-        written = self._files.pwrite(self._descriptor, data, offset)
-        while written < len(data):
-            more = self._files.pwrite(self._descriptor, data[written:], offset + written)
-            if more <= 0:
-                raise OSError(errno.EIO, "the disk took no more bytes")
-            written += more
 
     def _enter(self, offset: int, header: FrameHeader) -> None:
         """Remember where a frame stands, and what the next one must say."""
@@ -348,12 +481,6 @@ class LogStore:
             expected = f"the frame of entries {place.first_index} to {place.end_index}"
             raise damaged(name, place.offset, expected, "other bytes")
         return frame[1]
-
-
-def _first_index(name: str) -> int:
-    """Index in a segment's name; -1 for other files."""
-    match = _SEGMENT_NAME.match(name)
-    return int(match[1]) if match else -1
 
 
 def _failed(path: Path, error: OSError) -> StorageFailed:

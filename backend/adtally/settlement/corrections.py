@@ -88,10 +88,18 @@ class Corrections:
         else:
             self._require_payable(correction, event, campaign, order)
             self._engine.accruals.charge(campaign, order, event)
-            self._take_id(correction, event)
+            if event.verdict in _ID_NOT_TAKEN:
+                self._engine.take(event, clear_verdict(correction.record))
         self._engine.accruals.count_correction(campaign.id)
+        self.note(correction, at)
+
+    def note(self, correction: Correction, at: int) -> None:
+        """Keep a correction that was taken in; what is booked and judged by knows it already."""
+        event = correction.event
         self._of_record.setdefault(correction.index, []).append(at)
-        self._of_campaign.setdefault(campaign.id, []).append(at)
+        self._of_campaign.setdefault(event.campaign, []).append(at)
+        if correction.change > 0 and event.verdict in _ID_NOT_TAKEN:
+            self._made_good.add(event_key(event))
 
     def _require_order(self, event: AdEvent) -> tuple[CampaignFacts, OrderFacts]:
         campaign = self._facts.campaigns.get(event.campaign)
@@ -149,12 +157,6 @@ class Corrections:
                 refusal.label,
                 "fund the campaign, or agree on another order",
             )
-
-    def _take_id(self, correction: Correction, event: AdEvent) -> None:
-        if event.verdict not in _ID_NOT_TAKEN:
-            return
-        self._made_good.add(event_key(event))
-        self._engine.take(event, clear_verdict(correction.record))
 
 
 def _require_logged(correction: Correction, at: int, leaves: Leaves | None) -> None:

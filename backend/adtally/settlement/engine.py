@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from adtally.errors import VerificationFailed
-from adtally.events.record import AdEvent, clear_verdict
-from adtally.events.verdict import Verdict
+from adtally.errors import NotFound, VerificationFailed
+from adtally.events.record import VERDICT_OFFSET, AdEvent, clear_verdict
+from adtally.events.verdict import Verdict, Verdicts
 from adtally.settlement.accrual import Accruals
 from adtally.types import Counts, Line
 from adtally.verification.event_index import EventIndex
 from adtally.verification.fact_state import CampaignFacts, FactState, MemberFacts, OrderFacts
 from adtally.verification.judge import Judge
 from adtally.verification.rule_set import RuleSet
+
+EngineDump = Mapping[str, Any]
+"""NumPy arrays by name; none from an engine that can't be put aside."""
 
 
 class AccrualBooks(Protocol):
@@ -60,14 +63,20 @@ class Engine(Protocol):
     def unset(self, records: Sequence[bytes]) -> Sequence[bytes]:
         """Logged records as they were signed: without their verdicts."""
 
+    def verdicts(self, records: Sequence[bytes]) -> Verdicts:
+        """The verdicts that logged records have."""
+
     def judge(
         self, records: Any, sender: MemberFacts, received_at_ms: int, rules: RuleSet
-    ) -> Sequence[Verdict]:
+    ) -> Verdicts:
         """Verdicts on parsed records; books them and takes their ids.
 
         Args:
             sender: the member that signed the batch.
             received_at_ms: of the batch's envelope.
+
+        Raises:
+            Overloaded: there is no memory left for more ids; nothing has changed.
         """
 
     def knows(self, event: AdEvent) -> bool:
@@ -75,6 +84,17 @@ class Engine(Protocol):
 
     def take(self, event: AdEvent, unset_record: bytes) -> None:
         """Take the id of an event that a correction has made good, unless it is forgotten."""
+
+    def dump(self) -> EngineDump:
+        """All that it knows besides the facts; arrays may be its own, so copy them or be quick."""
+
+    def load(self, dump: EngineDump) -> None:
+        """Know what ``dump`` gave; the facts are as they were then.
+
+        Raises:
+            NotFound: the engine can't be put aside.
+            Overloaded: the ids need more memory than there is now.
+        """
 
 
 class PlainEngine:
@@ -95,18 +115,30 @@ class PlainEngine:
         """As ``Engine.unset``."""
         return tuple(clear_verdict(record) for record in records)
 
+    def verdicts(self, records: Sequence[bytes]) -> Verdicts:
+        """As ``Engine.verdicts``."""
+        return Verdicts(record[VERDICT_OFFSET] for record in records)
+
     def judge(
         self,
         records: Sequence[tuple[AdEvent, bytes]],
         sender: MemberFacts,
         received_at_ms: int,
         rules: RuleSet,
-    ) -> list[Verdict]:
+    ) -> Verdicts:
         """As ``Engine.judge``."""
-        return [
+        return Verdicts(
             self._judge.judge(event, record, sender, received_at_ms, rules)
             for event, record in records
-        ]
+        )
+
+    def dump(self) -> EngineDump:
+        """Nothing: the reference is always built from the log."""
+        return {}
+
+    def load(self, dump: EngineDump) -> None:
+        """As ``Engine.load``: it can't."""
+        raise NotFound("the reference is built from the log, not from a snapshot")
 
 
 def unjudged(record: bytes) -> AdEvent:

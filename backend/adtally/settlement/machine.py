@@ -6,8 +6,10 @@ attestors and auditors run it to check; all of them see the same state at the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import ne
+from typing import NoReturn
 
 from adtally.errors import AdtallyError, Conflict, NotAllowed, VerificationFailed
 from adtally.events.batch import ENVELOPE_KIND, Envelope, SignedBatch, check_batch_header
@@ -21,13 +23,12 @@ from adtally.events.facts import (
 )
 from adtally.events.record import (
     RECORD_KIND,
-    VERDICT_OFFSET,
     AdEvent,
     set_verdict,
 )
-from adtally.events.verdict import Verdict
+from adtally.events.verdict import Verdict, Verdicts
 from adtally.settlement.corrections import Corrections, Leaves
-from adtally.settlement.engine import AccrualBooks, Engine, PlainEngine
+from adtally.settlement.engine import AccrualBooks, Engine, EngineDump, PlainEngine
 from adtally.settlement.statement import build_statement
 from adtally.types import Hash, Line, LogIdentity, Statement
 from adtally.verification.fact_state import FactState, MemberFacts
@@ -43,6 +44,16 @@ class _OpenBatch:
 
     envelope: Envelope
     records: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDump:
+    """What ``LogMachine.dump`` gives."""
+
+    size: int
+    last_received_at_ms: int
+    next_sequence: Mapping[int, int]
+    engine: EngineDump
 
 
 class LogMachine:
@@ -159,15 +170,18 @@ class LogMachine:
             self._engine.unset(records),
         )
         verdicts = self._take(signed, envelope.received_at_ms)
-        first = self.size - envelope.count + 1
-        for offset, (verdict, record) in enumerate(zip(verdicts, records, strict=True)):
-            if record[VERDICT_OFFSET] != verdict:
-                raise VerificationFailed(
-                    f"the verdict of the record at index {first + offset} is wrong",
-                    field="verdict",
-                    expected=verdict.label,
-                    found=Verdict(record[VERDICT_OFFSET]).label,
-                )
+        logged = self._engine.verdicts(records)
+        if verdicts != logged:
+            self._refuse_verdicts(self.size - envelope.count + 1, verdicts, logged)
+
+    def _refuse_verdicts(self, first: int, verdicts: Verdicts, logged: Verdicts) -> NoReturn:
+        offset = next(at for at, pair in enumerate(zip(verdicts, logged, strict=True)) if ne(*pair))
+        raise VerificationFailed(
+            f"the verdict of the record at index {first + offset} is wrong",
+            field="verdict",
+            expected=verdicts[offset].label,
+            found=logged[offset].label,
+        )
 
     def require_complete(self) -> None:
         """Check that the entries so far don't end inside a batch or a range of chain facts.
@@ -183,14 +197,49 @@ class LogMachine:
                 found=str(self.size),
             )
 
+    # Snapshots ---------------------------------------------------------------------------------
+
+    def dump(self) -> MachineDump:
+        """All that it knows besides its facts entries."""
+        return MachineDump(
+            self.size, self.last_received_at_ms, dict(self._next_sequence), self._engine.dump()
+        )
+
+    def load(self, dump: MachineDump, entries: Iterable[tuple[int, bytes]]) -> None:
+        """Know what a machine knew that had applied the log up to some entry.
+
+        Args:
+            dump: what it gave.
+            entries: everything up to there that is neither envelope nor record: leaf index and
+                bytes.
+
+        Raises:
+            VerificationFailed, InvalidInput, NotAllowed: the entries are not those of a log.
+            NotFound, Overloaded: the engine can't.
+        """
+        for index, entry in entries:
+            match parse_facts(entry):
+                case RulesFacts() as rules:
+                    self.rules = RuleSet.from_json(rules.rules_json)
+                case ChainFacts() as facts:
+                    self.facts.apply_chain(facts)
+                case Declaration() as declaration:
+                    self.facts.apply_declaration(declaration, self._domain)
+                case Correction() as correction:
+                    self.corrections.note(correction, index)
+        self._engine.load(dump.engine)
+        self._next_sequence = dict(dump.next_sequence)
+        self.size, self.last_received_at_ms = dump.size, dump.last_received_at_ms
+
     # Intake ------------------------------------------------------------------------------------
 
-    def judge_batch(self, batch: SignedBatch, received_at_ms: int) -> Sequence[Verdict]:
+    def judge_batch(self, batch: SignedBatch, received_at_ms: int) -> Verdicts:
         """Verdicts for a new batch, which from now on counts as logged.
 
         Raises:
             NotAllowed, Conflict, VerificationFailed: the batch as a whole is refused and nothing
                 has changed.
+            Overloaded: the engine has no memory left for its ids; nothing has changed.
         """
         self._check_time(received_at_ms)
         verdicts = self._take(batch, received_at_ms)
@@ -243,7 +292,7 @@ class LogMachine:
             batch.verify_signature(self._domain)
         return member
 
-    def _take(self, batch: SignedBatch, received_at_ms: int) -> Sequence[Verdict]:
+    def _take(self, batch: SignedBatch, received_at_ms: int) -> Verdicts:
         rules = self._rules_in_force()
         sender = self.check_sender(batch, received_at_ms)
         expected = self.next_sequence(batch.member)
@@ -256,9 +305,10 @@ class LogMachine:
                 action="send batches of one member one after the other, without gaps",
             )
         records = self._engine.parse(batch.records)
+        verdicts = self._engine.judge(records, sender, received_at_ms, rules)
         self._next_sequence[batch.member] = expected + 1
         self.last_received_at_ms = received_at_ms
-        return self._engine.judge(records, sender, received_at_ms, rules)
+        return verdicts
 
     # Facts -------------------------------------------------------------------------------------
 

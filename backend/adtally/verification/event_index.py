@@ -77,7 +77,7 @@ class EventIndex:
     def parent(self, publisher: int, kind: EventType, event_id: bytes) -> Parent | None:
         """The accepted impression or click (``kind`` says which) with this id."""
         occurred_at_ms = event_id_time_ms(event_id)
-        if occurred_at_ms < self.floors.oldest_parent_ms:
+        if occurred_at_ms < self.floors.oldest_parent_ms(kind):
             return None
         hour = occurred_at_ms // HOUR_MS
         return self._parents.get(hour, {}).get((publisher, kind, event_id))
@@ -92,7 +92,9 @@ class EventIndex:
     def advance(self, now_ms: int, rules: RuleSet) -> None:
         """Raise the floors to what the rules allow at ``now_ms``, and drop what lies below."""
         self.floors.advance(now_ms, rules)
-        hours = (self.floors.oldest_event_ms // HOUR_MS, self.floors.oldest_parent_ms // HOUR_MS)
+        floors = self.floors
+        oldest_parent_ms = min(floors.oldest_impression_ms, floors.oldest_click_ms)
+        hours = (floors.oldest_event_ms // HOUR_MS, oldest_parent_ms // HOUR_MS)
         if hours != self._pruned_to:
             self._pruned_to = hours
             _drop_before(self._seen, hours[0])

@@ -1,8 +1,7 @@
-"""The dataset follows the log from any state, and survives a crash at any file call."""
+"""The dataset follows the log from any state, and from any files."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pyarrow.parquet
@@ -107,55 +106,6 @@ def test_dataset__reader_inside__files_stay_until_it_leaves(  # type: ignore[no-
         assert all(part.path.exists() for part in parts)
     assert not any(part.path.exists() for part in parts)
     assert leaves(dataset) == records_in(log)
-
-
-class Crash(BaseException):
-    """The process dies here."""
-
-
-def test_catch_up__crash_at_every_file_call__next_start_is_complete(  # type: ignore[no-untyped-def]
-    log, make_event, tmp_path, monkeypatch
-) -> None:
-    fill(log, make_event, 2)
-    calls = 0
-    while True:
-        directory = tmp_path / str(calls)
-        derive(log, directory)
-        size = log.size
-        fill(log, make_event, 2)
-        with monkeypatch.context() as patch:
-            crashed = _crash_at(patch, calls, lambda: derive(log, directory))  # noqa: B023
-        assert leaves(derive(log, directory)) == records_in(log)
-        assert not list(directory.glob("*.tmp"))
-        del log.log[size:]
-        if not crashed:
-            break
-        calls += 1
-    assert calls >= 10
-
-
-def _crash_at(patch: pytest.MonkeyPatch, number: int, action) -> bool:  # type: ignore[no-untyped-def]
-    left = number
-
-    def breaking(real):  # type: ignore[no-untyped-def]
-        def call(*args, **kwargs):  # type: ignore[no-untyped-def]
-            nonlocal left
-            if left == 0:
-                raise Crash
-            left -= 1
-            return real(*args, **kwargs)
-
-        return call
-
-    patch.setattr(os, "fsync", breaking(os.fsync))
-    patch.setattr(os, "replace", breaking(os.replace))
-    patch.setattr(Path, "unlink", breaking(Path.unlink))
-    patch.setattr(dataset_module.pq, "write_table", breaking(dataset_module.pq.write_table))
-    try:
-        action()
-    except Crash:
-        return True
-    return False
 
 
 def test_dataset__torn_or_foreign_files__derived_again(log, make_event, tmp_path) -> None:  # type: ignore[no-untyped-def]

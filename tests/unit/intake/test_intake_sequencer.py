@@ -17,10 +17,12 @@ from adtally.errors import (
     NotFound,
     Overloaded,
     StorageFailed,
+    StorageFull,
     VerificationFailed,
 )
 from adtally.events.correction import CorrectionOrder, CorrectionReason
 from adtally.events.eip712 import receipt_digest
+from adtally.events.facts import TimeFacts
 from adtally.events.record import EventType
 from adtally.events.signature import address_of, recover, sign
 from adtally.events.verdict import Verdict
@@ -163,12 +165,43 @@ async def test_submit__disk_refuses__nobody_gets_a_receipt_and_all_stops(
 
 
 @pytest.mark.asyncio
+async def test_submit__disk_full__refused_until_there_is_room_and_reads_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adtally.intake.sequencer._ROOM_RETRY_SECONDS", 0.0)
+    sequencer = opened(tmp_path)
+    await sequencer.enter_facts(lambda _: World().facts())
+    world = World()
+    first = world.batch([world.event()])
+    receipt = (await sequencer.submit(first)).receipt
+
+    def refuse(_: int) -> None:
+        raise StorageFull("injected")
+
+    size = sequencer.store.size
+    with monkeypatch.context() as disk:
+        disk.setattr(sequencer.store, "has_room", lambda _: False)
+        disk.setattr(sequencer.store, "take_room", refuse)
+        second = world.batch([world.event()])
+        with pytest.raises(StorageFull):
+            await sequencer.submit(second)
+        with pytest.raises(StorageFull):
+            await sequencer.enter_facts(lambda at_ms: [TimeFacts(at_ms)])
+        # What is logged is answered for.
+        assert (await sequencer.submit(first)).receipt == receipt
+        assert await sequencer.read(lambda machine: machine.size) == size
+    assert (await sequencer.submit(second)).receipt.first_index == size
+    assert sequencer.failure is None
+    await sequencer.stop()
+
+
+@pytest.mark.asyncio
 async def test_submit__queue_full__pushed_back_and_nothing_taken(
     sequencer: Sequencer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adtally.intake.sequencer.MAX_WAITING_EVENTS", 10)
+    monkeypatch.setattr("adtally.intake.fair_queue.MAX_WAITING_EVENTS", 50)
     world = World()
-    batches = [world.batch([world.event() for _ in range(4)]) for _ in range(5)]
+    batches = [world.batch([world.event() for _ in range(20)]) for _ in range(5)]
     results = await asyncio.gather(
         *(sequencer.submit(batch) for batch in batches), return_exceptions=True
     )

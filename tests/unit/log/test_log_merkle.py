@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from adtally.errors import InvalidInput
 from adtally.log.merkle import MerkleTree
+from adtally.log.stored_tree import StoredTree
 from adtally.rfc9162 import EMPTY_ROOT, leaf_hash, leaf_hashes, node_hash
 
 # transparency-dev/merkle, testonly/constants.go and proof/verify_test.go (Apache-2.0).
@@ -66,9 +69,19 @@ CONSISTENCY = [
 ]
 
 
+NewTree = Callable[[], MerkleTree]
+
+
+@pytest.fixture(params=["memory", "disk"])
+def new_tree(request: pytest.FixtureRequest, tmp_path: Path) -> NewTree:
+    if request.param == "memory":
+        return MerkleTree
+    return lambda: StoredTree.open(tmp_path / "tree", file_nodes=4)
+
+
 @pytest.fixture
-def vector_tree() -> MerkleTree:
-    tree = MerkleTree()
+def vector_tree(new_tree: NewTree) -> MerkleTree:
+    tree = new_tree()
     tree.append([leaf_hash(leaf) for leaf in LEAVES])
     return tree
 
@@ -128,9 +141,9 @@ def test_merkle__published_vectors__same_consistency_proofs(
     assert [each.hex() for each in vector_tree.consistency_proof(first, second)] == proof
 
 
-def test_merkle__every_size_to_70__equals_the_naive_reading() -> None:
+def test_merkle__every_size_to_70__equals_the_naive_reading(new_tree: NewTree) -> None:
     leaves = [leaf_hash(bytes([number])) for number in range(70)]
-    tree = MerkleTree()
+    tree = new_tree()
     for size in range(1, 71):
         tree.append([leaves[size - 1]])
         assert tree.root() == naive_root(leaves[:size])
@@ -141,8 +154,8 @@ def test_merkle__every_size_to_70__equals_the_naive_reading() -> None:
             assert tree.consistency_proof(first, size) == naive_consistency(first, leaves[:size])
 
 
-def test_merkle__empty__has_the_hash_of_nothing() -> None:
-    tree = MerkleTree()
+def test_merkle__empty__has_the_hash_of_nothing(new_tree: NewTree) -> None:
+    tree = new_tree()
     assert tree.size == 0
     assert tree.root() == EMPTY_ROOT == hashlib.sha256(b"").digest()
     assert tree.consistency_proof(0, 0) == []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from pathlib import Path
 
 import pytest
 
-from adtally.errors import Conflict, InvalidInput, StorageCorrupt, StorageFailed
+from adtally.errors import Conflict, InvalidInput, StorageCorrupt, StorageFailed, StorageFull
 from adtally.log.bundle import encode_bundle
+from adtally.log.files import OsFiles
 from adtally.log.store import LOCK_NAME, Frame, LogStore
 
 SEGMENT = 4096
@@ -75,10 +77,13 @@ def test_store__segments__are_preallocated_and_named_by_first_index(tmp_path: Pa
     names = segments(tmp_path)
     assert names[0] == "segment-0000000000000000.log"
     assert names[2] == f"segment-{last:016d}.log"
-    assert {(tmp_path / name).stat().st_size for name in names} == {SEGMENT}
+    first, second, newest = ((tmp_path / name).stat().st_size for name in names)
+    assert newest == SEGMENT
+    # A full one ends with its last frame.
+    assert SEGMENT <= first == second < SEGMENT + 1_000
 
 
-def test_store__frame_larger_than_a_segment__gets_one_of_its_own(tmp_path: Path) -> None:
+def test_store__frame_larger_than_a_segment__makes_it_full(tmp_path: Path) -> None:
     large = [b"y" * 60_000] * 3
     with LogStore.open(tmp_path, segment_bytes=SEGMENT) as store:
         store.append([b"small"])
@@ -86,7 +91,49 @@ def test_store__frame_larger_than_a_segment__gets_one_of_its_own(tmp_path: Path)
         store.append([b"small again"])
     with LogStore.open(tmp_path, segment_bytes=SEGMENT) as store:
         assert store.entries(0, 5) == [b"small", *large, b"small again"]
-    assert len(segments(tmp_path)) == 3
+    assert segments(tmp_path) == [f"segment-{first:016d}.log" for first in (0, 4)]
+
+
+def test_take_room__full_or_read_only_disk__refused_and_nothing_changed(tmp_path: Path) -> None:
+    class Disk(OsFiles):
+        refuses: int | None = None
+
+        def preallocate(self, descriptor: int, size: int) -> None:
+            if self.refuses is not None:
+                raise OSError(self.refuses, "injected")
+            super().preallocate(descriptor, size)
+
+        def open(self, path: Path, *, create: bool = False) -> int:
+            if create and self.refuses == errno.EROFS:
+                raise OSError(errno.EROFS, "injected")
+            return super().open(path, create=create)
+
+    disk = Disk()
+    with LogStore.open(tmp_path, segment_bytes=SEGMENT, files=disk) as store:
+        written = 0
+        for refuses in (errno.ENOSPC, errno.EROFS, errno.EDQUOT) * 5:
+            disk.refuses = refuses
+            # What was taken before is there to be used.
+            while store.has_room(500):
+                assert store.append([b"x" * 112] * 4) == written
+                written += 4
+            with pytest.raises(StorageFull, match="no room"):
+                store.take_room(500)
+            disk.refuses = None
+            store.take_room(500)
+            assert store.has_room(500)
+        assert len(segments(tmp_path)) > 2
+    with LogStore.open(tmp_path, segment_bytes=SEGMENT) as store:
+        assert store.size == written
+
+
+def test_take_room__disk_that_does_not_answer__is_no_full_one(tmp_path: Path) -> None:
+    class Dead(OsFiles):
+        def preallocate(self, descriptor: int, size: int) -> None:
+            raise OSError(errno.EIO, "injected")
+
+    with LogStore.open(tmp_path, files=Dead()) as store, pytest.raises(StorageFailed):
+        store.take_room(1)
 
 
 def test_store__opened_with_another_segment_size__goes_on(tmp_path: Path) -> None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts import figures
+from scripts.contracts import coverage, forge, mutants, static, symbolic, table
+from scripts.contracts.campaign import Outcomes, Summary, mutation_part, summarize
+from scripts.contracts.tools import ToolFailed
 
 ROOT = Path(__file__).resolve().parents[3]
-
-# scripts/ is no package that is installed.
-sys.path.insert(0, str(ROOT))
-
-from scripts import figures  # noqa: E402
-from scripts.contracts import coverage, forge, mutants, static, symbolic, table  # noqa: E402
-from scripts.contracts.campaign import Outcomes, Summary, mutation_part, summarize  # noqa: E402
-from scripts.contracts.tools import ToolFailed  # noqa: E402
 
 
 def forge_report(**tests: dict[str, Any]) -> str:

@@ -13,9 +13,23 @@ import numpy as np
 from adtally.events.record import RECORD_SIZE
 from adtally.kernel.sha256 import leaf_hashes
 
+from ..sheet import Sheet
+from ..stage import Stage
+
 _ROWS = 100_000
 _COMMITS = 200
 _COMMIT_BYTES = 1_000 * (RECORD_SIZE + 2)
+
+
+def measure(stage: Stage) -> Sheet:
+    """What no log on this machine can pass with one core and this disk."""
+    sheet = Sheet()
+    with stage.pinned(stage.server_core):
+        openssl, lanes = hash_rates()
+        sheet.put("limit.sha256_per_second", openssl, "113 bytes each, hashlib, one core")
+        sheet.put("limit.sha256_lanes_per_second", lanes, "the same by the kernel")
+        sheet.put("limit.fdatasync_per_second", sync_rate(stage.build), "114,000 bytes each")
+    return sheet
 
 
 def hash_rates() -> tuple[float, float]:

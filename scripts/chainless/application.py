@@ -1,0 +1,122 @@
+"""The real application on a real log and database; only the chain and its jobs are left out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from adtally.analytics.dataset import Dataset
+from adtally.analytics.derive import Deriver
+from adtally.api.application import create_application
+from adtally.api.service import Service
+from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
+from adtally.collector.collector import Collector
+from adtally.collector.hits import HitDesk
+from adtally.collector.keys import CollectorKeys
+from adtally.collector.visitors import DailySalts
+from adtally.config import Settings
+from adtally.events.signature import address_of
+from adtally.intake.clock import VirtualClock
+from adtally.intake.recovery import LogFolders, recovered_sequencer
+from adtally.jobs.attestations import AttestationDesk
+from adtally.kernel.engine import KernelEngine
+from adtally.log.checkpoint import NoteSigner
+from adtally.settlement.machine import FactsEntry, LogMachine
+from adtally.storage.database import Database
+from adtally.storage.migrations import upgrade
+
+from .facts import (
+    CHAIN_ID,
+    COLLECTOR_SECRET,
+    ESCROW,
+    ESCROW_DOMAIN,
+    EVENT_LOG,
+    IDENTITY,
+    MEMBERSHIP,
+    NOON_MS,
+    RECEIPT_KEY,
+    TOKEN,
+)
+
+DEPLOYMENT = Deployment(
+    chain_id=CHAIN_ID,
+    genesis_hash=bytes(32),
+    block_number=1,
+    access_manager=DeployedContract(b"\x55" * 20, bytes(32)),
+    membership=DeployedContract(MEMBERSHIP, bytes(32)),
+    event_log=DeployedContract(EVENT_LOG, bytes(32)),
+    campaign_escrow=DeployedContract(ESCROW, bytes(32)),
+    operator_member=1,
+    attestor_set=1,
+    threshold=2,
+    attestors=(),
+    receipt_signer=address_of(RECEIPT_KEY),
+    tokens={"USDX": DeployedToken(TOKEN, 6, "USD")},
+)
+
+
+@asynccontextmanager
+async def open_application(
+    directory: Path,
+    facts: Callable[[], Sequence[FactsEntry]],
+    machine: LogMachine | None = None,
+    **settings: Any,
+) -> AsyncIterator[ASGIApp]:
+    """The application of ``open_service``."""
+    async with open_service(directory, facts, machine, **settings) as service:
+        yield create_application(service, with_virtual_clock=True)
+
+
+@asynccontextmanager
+async def open_service(
+    directory: Path,
+    facts: Callable[[], Sequence[FactsEntry]],
+    machine: LogMachine | None = None,
+    **settings: Any,
+) -> AsyncIterator[Service]:
+    """A service on the log in ``directory``; a new log begins with ``facts``.
+
+    Args:
+        machine: by default a fresh one on the compiled rules. Time stands at ``NOON_MS``.
+        settings: that are not the default.
+    """
+    clock = VirtualClock(directory / "clock", NOON_MS)
+    if machine is None:
+        machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=KernelEngine)
+    folders = LogFolders(directory / "log", directory / "tree", directory / "snapshots")
+    sequencer = recovered_sequencer(folders, machine, clock, RECEIPT_KEY)
+    sequencer.start()
+    if sequencer.store.size == 0:
+        await sequencer.enter_facts(lambda _: facts())
+    database = Database(f"sqlite+aiosqlite:///{directory / 'control.sqlite3'}")
+    await upgrade(database)
+    dataset = Dataset(directory / "parquet", DEPLOYMENT.log_origin)
+    campaigns = machine.facts.campaigns
+    service = Service(
+        settings=Settings(data_dir=directory, clock="virtual", **settings),
+        deployment=DEPLOYMENT,
+        clock=clock,
+        sequencer=sequencer,
+        database=database,
+        desk=AttestationDesk(database, clock),
+        note_signer=NoteSigner(DEPLOYMENT.log_origin, bytes(range(32))),
+        deriver=Deriver(sequencer.store, dataset, lambda c, p: campaigns[c].orders[p].rates),
+        hits=HitDesk(
+            Collector(sequencer, DEPLOYMENT.operator_member, RECEIPT_KEY),
+            CollectorKeys(COLLECTOR_SECRET),
+            DailySalts(directory / "salts", 30),
+            clock,
+            machine,
+            token_lifetime_ms=3_600_000,
+        ),
+    )
+    try:
+        yield service
+    finally:
+        await service.hits.collector.stop()
+        await sequencer.stop()
+        await database.close()
