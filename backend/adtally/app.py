@@ -67,6 +67,11 @@ from adtally.types import Rates
 
 logger = logging.getLogger(__name__)
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep idle connections (60 s): who closes first must not be the one that is
+asked, or a request is sent into a connection that is being closed.
+"""
+
 
 def _open_clock(settings: Settings) -> Clock:
     if settings.clock == "system":
@@ -325,6 +330,7 @@ async def _serve(settings: Settings) -> None:
         lifespan="off",
         http=HitProtocol,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     # Bound before anything else happens: a second service on this port must not act at all.
     listening = config.bind_socket()

@@ -20,6 +20,7 @@ async def serve_on_free_port(application: Any) -> None:
         lifespan="off",
         http=HitProtocol,
         proxy_headers=False,
+        timeout_keep_alive=75,
     )
     spare_long_lived_objects()
     listening = config.bind_socket()
