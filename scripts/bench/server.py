@@ -19,7 +19,7 @@ from .world import world_facts
 async def serve(directory: Path, engine: str) -> None:
     """Run the application on a free port, which is printed."""
     opened = open_application(
-        directory, world_facts, max_body_bytes=2**24, is_compiled=engine == "kernel"
+        directory, world_facts, max_body_bytes=2**24, engine=engine, trusted_proxies=1
     )
     async with opened as application:
         await serve_on_free_port(application)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from adtally.analytics.dataset import Dataset
 from adtally.analytics.derive import Deriver
 from adtally.api.application import create_application
 from adtally.api.service import Service
 from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
+from adtally.collector.collector import Collector
+from adtally.collector.hits import HitDesk
+from adtally.collector.keys import CollectorKeys
+from adtally.collector.visitors import DailySalts
 from adtally.config import Settings
 from adtally.events.signature import address_of
 from adtally.intake.clock import VirtualClock
@@ -27,6 +32,7 @@ from adtally.storage.migrations import upgrade
 
 from .facts import (
     CHAIN_ID,
+    COLLECTOR_SECRET,
     ESCROW,
     ESCROW_DOMAIN,
     EVENT_LOG,
@@ -58,19 +64,29 @@ DEPLOYMENT = Deployment(
 async def open_application(
     directory: Path,
     facts: Callable[[], Sequence[FactsEntry]],
-    *,
-    max_body_bytes: int,
-    is_compiled: bool = True,
-) -> AsyncIterator[FastAPI]:
-    """The application on the log in ``directory``; a new log begins with ``facts``.
+    **settings: Any,
+) -> AsyncIterator[ASGIApp]:
+    """The application of ``open_service``."""
+    async with open_service(directory, facts, **settings) as service:
+        yield create_application(service, with_virtual_clock=True)
+
+
+@asynccontextmanager
+async def open_service(
+    directory: Path,
+    facts: Callable[[], Sequence[FactsEntry]],
+    **changed: Any,
+) -> AsyncIterator[Service]:
+    """A service on the log in ``directory``; a new log begins with ``facts``.
 
     Args:
-        is_compiled: whether the compiled rules judge, or the reference. Time stands at ``NOON_MS``.
+        changed: settings that are not the default. Time stands at ``NOON_MS``.
     """
+    settings = Settings(data_dir=directory, clock="virtual", **changed)
     clock = VirtualClock(directory / "clock", NOON_MS)
+    is_compiled = settings.engine == "kernel"
     engine = KernelEngine if is_compiled else PlainEngine
     machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=engine)
-    settings = Settings(data_dir=directory, clock="virtual", max_body_bytes=max_body_bytes)
     folders = LogFolders(
         settings.log_dir,
         settings.tree_dir,
@@ -94,7 +110,18 @@ async def open_application(
         desk=AttestationDesk(database, clock),
         note_signer=NoteSigner(DEPLOYMENT.log_origin, bytes(range(32))),
         deriver=Deriver(sequencer.store, dataset, lambda c, p: campaigns[c].orders[p].rates),
+        hits=HitDesk(
+            Collector(sequencer, DEPLOYMENT.operator_member, RECEIPT_KEY),
+            CollectorKeys(COLLECTOR_SECRET),
+            DailySalts(directory / "salts", 30),
+            clock,
+            machine,
+            token_lifetime_ms=3_600_000,
+        ),
     )
-    yield create_application(service, with_virtual_clock=True)
-    await sequencer.stop()
-    await database.close()
+    try:
+        yield service
+    finally:
+        await service.hits.collector.stop()
+        await sequencer.stop()
+        await database.close()
