@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from eth_utils import keccak
+from eth_hash.auto import keccak
 
 from adtally.errors import InvalidInput
 from adtally.events.checks import check_size, check_uint

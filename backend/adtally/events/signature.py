@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from coincurve import PrivateKey, PublicKey
-from eth_utils import keccak
+from eth_hash.auto import keccak
 
 from adtally.errors import VerificationFailed
 from adtally.types import Address, Hash
