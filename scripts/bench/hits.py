@@ -14,6 +14,7 @@ from typing import Any
 
 import uvloop
 from scripts.chainless.facts import COLLECTOR_SECRET, NOON_MS
+from scripts.chainless.world import CAMPAIGN, CREATIVE, PLACEMENT, PUBLISHERS
 
 from adtally.collector.keys import CollectorKeys
 from adtally.events.hit_tokens import HIT_KIND, Slot, mint_token
@@ -21,7 +22,6 @@ from adtally.events.record import new_event_id
 from adtally.simulation.user_agents import PEOPLE
 
 from .load import Outcome
-from .world import CAMPAIGN, CREATIVE, PLACEMENT, PUBLISHERS
 
 CONNECTIONS = 512
 _ACCEPTED = b"adtally-hit: accepted;"

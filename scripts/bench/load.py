@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 from scripts.chainless.facts import CHAIN_ID, LOG_DOMAIN, NOON_MS, key_of
+from scripts.chainless.world import CAMPAIGN, CREATIVE, PLACEMENT, PUBLISHERS
 
 from adtally.client.batch_body import Encoding, encode_batch, event_to_json
 from adtally.events.batch import SignedBatch, sign_batch
 from adtally.events.record import AdEvent, EventType, new_event_id
-
-from .world import CAMPAIGN, CREATIVE, PLACEMENT, PUBLISHERS
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import uvloop
 from scripts.chainless.application import open_application
+from scripts.chainless.world import world_facts
 
 from .serving import serve_on_free_port
-from .world import world_facts
 
 
 async def serve(directory: Path, engine: str) -> None:

@@ -20,8 +20,9 @@ from adtally.collector.keys import CollectorKeys
 from adtally.collector.visitors import DailySalts
 from adtally.config import Settings
 from adtally.events.signature import address_of
-from adtally.intake.clock import VirtualClock
+from adtally.intake.clock import Clock, VirtualClock
 from adtally.intake.recovery import LogFolders, recovered_sequencer
+from adtally.intake.sequencer import Sequencer
 from adtally.jobs.attestations import AttestationDesk
 from adtally.kernel.engine import KernelEngine
 from adtally.log.checkpoint import NoteSigner
@@ -99,9 +100,23 @@ async def open_service(
         await sequencer.enter_facts(lambda _: facts())
     database = Database(f"sqlite+aiosqlite:///{directory / 'control.sqlite3'}")
     await upgrade(database)
-    dataset = Dataset(directory / "parquet", DEPLOYMENT.log_origin)
+    service = make_service(settings, clock, sequencer, database)
+    try:
+        yield service
+    finally:
+        await service.hits.collector.stop()
+        await sequencer.stop()
+        await database.close()
+
+
+def make_service(
+    settings: Settings, clock: Clock, sequencer: Sequencer, database: Database
+) -> Service:
+    """The parts that requests meet."""
+    machine = sequencer.machine
     campaigns = machine.facts.campaigns
-    service = Service(
+    dataset = Dataset(settings.parquet_dir, DEPLOYMENT.log_origin)
+    return Service(
         settings=settings,
         deployment=DEPLOYMENT,
         clock=clock,
@@ -113,15 +128,9 @@ async def open_service(
         hits=HitDesk(
             Collector(sequencer, DEPLOYMENT.operator_member, RECEIPT_KEY),
             CollectorKeys(COLLECTOR_SECRET),
-            DailySalts(directory / "salts", 30),
+            DailySalts(settings.data_dir / "salts", 30),
             clock,
             machine,
             token_lifetime_ms=3_600_000,
         ),
     )
-    try:
-        yield service
-    finally:
-        await service.hits.collector.stop()
-        await sequencer.stop()
-        await database.close()

@@ -6,13 +6,15 @@ import json
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from scripts.chainless.application import DEPLOYMENT
+from scripts.chainless.facts import LOG_DOMAIN
+
 from adtally.client.receipts import BatchAnswer
 from adtally.errors import AdtallyError
 from adtally.events.batch import SignedBatch
 from adtally.types import Hash
 
 from .wire import Answer
-from .world import LOG_DOMAIN, RECEIPT_SIGNER
 
 BatchName = tuple[int, int]
 """Member and sequence."""
@@ -62,7 +64,7 @@ class Book:
             return False
         try:
             promise = BatchAnswer.from_json(json.loads(answer.body))
-            promise.check(batch, LOG_DOMAIN, RECEIPT_SIGNER)
+            promise.check(batch, LOG_DOMAIN, DEPLOYMENT.receipt_signer)
         except AdtallyError as error:
             self.problems.append(f"batch {name}: {error}")
             return False

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.chainless.facts import ESCROW_DOMAIN, IDENTITY
+
 from adtally.errors import AdtallyError
 from adtally.events.batch import ENVELOPE_KIND, Envelope
 from adtally.events.record import RECORD_KIND, VERDICT_OFFSET
@@ -21,7 +23,6 @@ from adtally.types import Hash
 
 from .book import BatchName, Book
 from .segments import read_commits
-from .world import ESCROW_DOMAIN, IDENTITY
 
 _PUBLISHER, _ID = slice(8, 12), slice(20, 36)
 _TYPE = 1

@@ -16,6 +16,8 @@ from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.chainless.facts import CHAIN_ID, LOG_DOMAIN, key_of
+from scripts.chainless.world import publishers
 from scripts.figures import Figure, Figures
 
 from adtally.events.batch import SignedBatch, sign_batch
@@ -25,7 +27,6 @@ from .lives import Launcher, Life
 from .runs import honest_life
 from .traffic import Publisher
 from .wire import Answer, batch_request
-from .world import CHAIN_ID, LOG_DOMAIN, key_of, publishers
 
 CROWD = 16
 CONNECTIONS_EACH = 100

@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from scripts.chainless.facts import NOON_MS
+from scripts.chainless.world import ADVERTISER
+
 from adtally.events.batch import SignedBatch
 from adtally.events.record import AdEvent, EventType, new_event_id
 from adtally.events.verdict import Verdict
@@ -19,7 +22,6 @@ from .runs import honest_life
 from .traffic import Publisher, sign_events
 from .wire import Answer, Connection, batch_request
 from .workers import Outcome
-from .world import ADVERTISER, NOW_MS
 
 Work = Callable[[Launcher, Path, int], Awaitable[Outcome]]
 
@@ -128,8 +130,8 @@ def _conversion(click: AdEvent, value: int) -> AdEvent:
     return replace(
         click,
         type=EventType.CONVERSION,
-        id=new_event_id(NOW_MS, click.id[6:]),
-        occurred_at_ms=NOW_MS,
+        id=new_event_id(NOON_MS, click.id[6:]),
+        occurred_at_ms=NOON_MS,
         parent_id=click.id,
         value_minor_units=value,
         currency=978,

@@ -8,6 +8,8 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.chainless.world import publishers
+
 from adtally.events.batch import SignedBatch
 
 from .book import Book
@@ -18,7 +20,6 @@ from .runs import honest_life
 from .traffic import Publisher
 from .wire import batch_request
 from .workers import Outcome
-from .world import publishers
 
 _SENDERS = 16
 _LONGEST_SECONDS = 0.25
@@ -27,6 +28,8 @@ _LARGEST_BATCH = 20
 _SNAPSHOT_EVERY = 300
 """Entries: a life makes several snapshots, and is killed while it does."""
 _PAUSE_SECONDS = 0.005
+_REFUSING_SECONDS = 2.0
+_PATIENCE_SECONDS = 30
 
 
 @dataclass
@@ -79,7 +82,7 @@ async def one_log(launcher: Launcher, directory: Path, seed: int, deaths: int) -
     for _ in range(deaths):
         fault = _fault(chance)
         life = await starter.start(directory, fault=fault)
-        await _load(life, senders, book, None if fault else chance.uniform(0, _LONGEST_SECONDS))
+        await _load(life, senders, book, _seconds(fault, chance))
         outcome.problems += await _end_problems(life, fault)
         outcome.problems += examine(directory / "log", book).problems
         outcome.counts[_group(fault)] += 1
@@ -107,23 +110,32 @@ def _group(fault: Fault | None) -> str:
     return "random_disk_error_runs" if fault.kind in ERRORS else "random_power_loss_runs"
 
 
+def _seconds(fault: Fault | None, chance: random.Random) -> float | None:
+    """After which a life is killed from outside; None for one that must end by itself."""
+    if fault is None:
+        return chance.uniform(0, _LONGEST_SECONDS)
+    # It may refuse for want of room and go on when there is some.
+    return _REFUSING_SECONDS if fault.kind in NO_ROOM else None
+
+
 async def _load(life: Life, senders: list[_Sender], book: Book, seconds: float | None) -> None:
     """Load until the life dies by itself, or is killed after ``seconds``."""
     sending = [asyncio.create_task(sender.send(life, book)) for sender in senders]
     if seconds is not None:
         await asyncio.sleep(seconds)
         await life.kill()
-    await asyncio.wait(sending, timeout=30)
-    for task in sending:
+    _, unanswered = await asyncio.wait(sending, timeout=_PATIENCE_SECONDS)
+    for task in unanswered:
         task.cancel()
-    await asyncio.gather(*sending, return_exceptions=False)
+    for result in await asyncio.gather(*sending, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result
 
 
 async def _end_problems(life: Life, fault: Fault | None) -> list[str]:
     if fault is None:
         return [] if await life.was_killed() else ["the service ended before it was killed"]
-    if fault.kind in NO_ROOM and life.is_alive:
-        # It refused for want of room, and went on when there was some.
+    if fault.kind in NO_ROOM and await life.was_killed():
         return []
     if fault.kind in ERRORS:
         return [] if await life.has_failed_by_itself() else [f"{fault}: the service went on"]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from scripts.chainless.world import CAMPAIGN
+
 from adtally.api.schemas import CampaignOut
 from adtally.errors import StorageFull
 from adtally.events.batch import SignedBatch
@@ -20,7 +22,6 @@ from .disk import KILLS, NO_ROOM, POWER_LOSSES, Fault
 from .oracle import Findings, examine
 from .segments import read_bundle
 from .wire import Answer, Connection, batch_request
-from .world import CAMPAIGN
 
 
 class Client(Protocol):

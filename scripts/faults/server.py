@@ -25,25 +25,24 @@ from typing import Any
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from scripts.chainless.application import make_service
+from scripts.chainless.facts import ESCROW_DOMAIN, IDENTITY, NOON_MS, RECEIPT_KEY
+from scripts.chainless.world import publishers as numbered
+from scripts.chainless.world import world_facts
+from starlette.types import ASGIApp
 
-from adtally.analytics.dataset import Dataset
-from adtally.analytics.derive import Deriver
 from adtally.api.application import create_application
-from adtally.api.service import Service
 from adtally.config import Settings
 from adtally.errors import AdtallyError
 from adtally.intake.clock import VirtualClock
 from adtally.intake.recovery import LogFolders, recovered_sequencer
 from adtally.intake.sequencer import Sequencer
-from adtally.jobs.attestations import AttestationDesk
 from adtally.kernel.engine import KernelEngine, prepare
-from adtally.log.checkpoint import NoteSigner
 from adtally.log.files import FileLayer, OsFiles
 from adtally.settlement.machine import LogMachine
 from adtally.storage.database import Database
 
 from .disk import Fault, FaultyFiles, SlowFiles
-from .world import DEPLOYMENT, ESCROW_DOMAIN, IDENTITY, NOW_MS, RECEIPT_KEY, world_facts
 
 START_SECONDS = 120
 STATUS_REFUSED, STATUS_DISK_FAILED = 2, 3
@@ -70,7 +69,7 @@ async def open_sequencer(
         snapshot_every,
         segment_bytes,
     )
-    clock = VirtualClock(directory / "clock", NOW_MS)
+    clock = VirtualClock(directory / "clock", NOON_MS)
     sequencer = recovered_sequencer(
         folders, machine, clock, RECEIPT_KEY, on_failure=on_failure, files=files
     )
@@ -78,31 +77,20 @@ async def open_sequencer(
     sequencer.start()
     if machine.rules is None:
         try:
-            await sequencer.enter_facts(lambda _: world_facts(publishers))
+            await sequencer.enter_facts(lambda _: world_facts(numbered(publishers)))
         except AdtallyError:
             await sequencer.stop()
             raise
     return sequencer
 
 
-def make_service(directory: Path, sequencer: Sequencer) -> Service:
-    """The parts that requests meet. No request of this harness touches the control database."""
+def make_application(directory: Path, sequencer: Sequencer) -> ASGIApp:
+    """What requests meet. None of this harness touches the control database, which is empty."""
+    settings = Settings(data_dir=directory, clock="virtual", max_body_bytes=2**24)
     database = Database(f"sqlite+aiosqlite:///{directory / 'control.sqlite3'}")
-    campaigns = sequencer.machine.facts.campaigns
-    return Service(
-        settings=Settings(data_dir=directory, clock="virtual", max_body_bytes=2**24),
-        deployment=DEPLOYMENT,
-        clock=VirtualClock(directory / "clock", NOW_MS),
-        sequencer=sequencer,
-        database=database,
-        desk=AttestationDesk(database, VirtualClock(directory / "clock", NOW_MS)),
-        note_signer=NoteSigner(DEPLOYMENT.log_origin, bytes(range(32))),
-        deriver=Deriver(
-            sequencer.store,
-            Dataset(directory / "parquet", DEPLOYMENT.log_origin),
-            lambda campaign, publisher: campaigns[campaign].orders[publisher].rates,
-        ),
-    )
+    clock = VirtualClock(directory / "clock", NOON_MS)
+    service = make_service(settings, clock, sequencer, database)
+    return create_application(service, with_virtual_clock=False)
 
 
 class _Server(uvicorn.Server):
@@ -134,8 +122,7 @@ async def _serve(command: dict[str, Any], report: Callable[[object], None]) -> i
     except AdtallyError as error:
         report({"refused": error.code, "field": error.field, "text": str(error)})
         return STATUS_REFUSED
-    service = make_service(directory, sequencer)
-    config.app = create_application(service, with_virtual_clock=False)
+    config.app = make_application(directory, sequencer)
     listening = config.bind_socket()
     listening.listen(4096)
     report({"port": listening.getsockname()[1]})

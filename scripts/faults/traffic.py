@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from scripts.chainless.facts import CHAIN_ID, LOG_DOMAIN, NOON_MS, key_of
+from scripts.chainless.world import CAMPAIGN, CREATIVE, PLACEMENT
+
 from adtally.events.batch import SignedBatch, sign_batch
 from adtally.events.record import AdEvent, EventType, new_event_id
-
-from .world import CAMPAIGN, CHAIN_ID, CREATIVE, LOG_DOMAIN, NOW_MS, PLACEMENT, key_of
 
 _REMEMBERED = 200
 
@@ -38,7 +39,7 @@ class Publisher:
 
     def impression(self) -> AdEvent:
         """A fresh, honest impression."""
-        at_ms = NOW_MS - self._chance.randrange(60_000)
+        at_ms = NOON_MS - self._chance.randrange(60_000)
         return AdEvent(
             type=EventType.IMPRESSION,
             campaign=CAMPAIGN,

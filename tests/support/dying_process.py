@@ -20,10 +20,9 @@ sys.path.insert(0, str(ROOT))
 
 from scripts.faults.disk import Fault, FaultyFiles  # noqa: E402
 from scripts.faults.lives import PUBLISHERS, SEGMENT_BYTES  # noqa: E402
-from scripts.faults.server import make_service, open_sequencer  # noqa: E402
+from scripts.faults.server import make_application, open_sequencer  # noqa: E402
 from scripts.faults.wire import Answer  # noqa: E402
 
-from adtally.api.application import create_application  # noqa: E402
 from adtally.errors import AdtallyError  # noqa: E402
 from adtally.intake.sequencer import Sequencer  # noqa: E402
 
@@ -140,5 +139,4 @@ class InProcessStarter:
             )
         except (ProcessDied, AdtallyError):
             return InProcessLife(None, files, None)
-        app = create_application(make_service(directory, sequencer), with_virtual_clock=False)
-        return InProcessLife(app, files, sequencer)
+        return InProcessLife(make_application(directory, sequencer), files, sequencer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from scripts.chainless.facts import ESCROW_DOMAIN, IDENTITY, NOON_MS
+from scripts.chainless.world import PUBLISHERS, world_facts
 
 from adtally.kernel.engine import KernelEngine
 from adtally.log.merkle import MerkleTree
@@ -14,7 +15,6 @@ from adtally.settlement.machine import LogMachine, batch_entries
 from ..load import Traffic
 from ..sheet import Sheet
 from ..stage import Stage
-from ..world import PUBLISHERS, world_facts
 
 _BATCHES = 40
 _EVENTS = 1_000

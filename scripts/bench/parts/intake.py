@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from scripts.chainless.world import PUBLISHERS
+
 from adtally.client.batch_body import Encoding
 
 from ..load import Traffic, send
 from ..sheet import Sheet
 from ..stage import Stage
-from ..world import PUBLISHERS
 
 SIZES = {1: 3_200, 10: 3_200, 100: 3_200, 1_000: 640, 10_000: 64}
 """Events of a batch, and how many batches are sent."""

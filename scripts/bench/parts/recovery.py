@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from scripts.chainless.facts import CHAIN_ID, ESCROW_DOMAIN, IDENTITY, NOON_MS, RECEIPT_KEY
+from scripts.chainless.world import PUBLISHERS, address_of, key_of, world_facts
 
 from adtally.events.batch import SignedBatch
 from adtally.events.record import RECORD_SIZE
@@ -21,7 +22,6 @@ from adtally.settlement.machine import LogMachine
 from ..load import impression
 from ..sheet import Sheet
 from ..stage import Stage
-from ..world import PUBLISHERS, address_of, key_of, world_facts
 
 _BATCHES = 2_000
 _EVENTS = 1_000

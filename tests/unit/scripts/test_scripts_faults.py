@@ -15,6 +15,8 @@ import pytest
 # scripts/ is no package that is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from scripts.chainless.facts import ESCROW_DOMAIN, IDENTITY, LOG_DOMAIN, NOON_MS, RECEIPT_KEY
+from scripts.chainless.world import PUBLISHERS, world_facts
 from scripts.faults import disk, steps, table
 from scripts.faults.book import Book
 from scripts.faults.disk import Fault, FaultyFiles, kinds_for
@@ -23,14 +25,6 @@ from scripts.faults.platter import SECTOR, Platter
 from scripts.faults.segments import read_commits
 from scripts.faults.traffic import Publisher
 from scripts.faults.wire import Answer
-from scripts.faults.world import (
-    ESCROW_DOMAIN,
-    IDENTITY,
-    LOG_DOMAIN,
-    NOW_MS,
-    RECEIPT_KEY,
-    world_facts,
-)
 
 from adtally.api.schemas import ReceiptOut
 from adtally.events.batch import SignedBatch
@@ -54,15 +48,15 @@ class Log:
         self.commits: Commits = []
         self.batches: list[SignedBatch] = []
         machine = LogMachine(IDENTITY, ESCROW_DOMAIN)
-        facts = world_facts(2)
+        facts = world_facts(PUBLISHERS[:2])
         for each in facts:
             machine.apply_facts(each)
         self.commits.append([each.to_entry() for each in facts])
         publishers = [Publisher(10), Publisher(11)]
         for at in range(6):
             batch = publishers[at % 2].batch(3 + at)
-            verdicts = machine.judge_batch(batch, NOW_MS)
-            self.commits.append(batch_entries(batch, NOW_MS, verdicts))
+            verdicts = machine.judge_batch(batch, NOON_MS)
+            self.commits.append(batch_entries(batch, NOON_MS, verdicts))
             self.batches.append(batch)
             self.book.sending(batch)
             assert self.book.answered(batch, self.answer(batch, verdicts))
