@@ -35,12 +35,19 @@ BINARY_TYPE = "application/vnd.adtally.batch"
 UInt32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 UInt48 = Annotated[int, msgspec.Meta(ge=0, le=2**48 - 1)]
 PositiveInt64 = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-Hex16 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
-Hex20 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40}$")]
-AddressText = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
-SignatureText = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{130}$")]
-Decimal = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,20}$")]
-Country = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
+
+
+def _wholly(pattern: str) -> msgspec.Meta:
+    # ``$`` alone would let a newline follow.
+    return msgspec.Meta(pattern=f"^{pattern}$(?!\\n)")
+
+
+Hex16 = Annotated[str, _wholly("[0-9a-f]{32}")]
+Hex20 = Annotated[str, _wholly("[0-9a-f]{40}")]
+AddressText = Annotated[str, _wholly("0x[0-9a-fA-F]{40}")]
+SignatureText = Annotated[str, _wholly("0x[0-9a-fA-F]{130}")]
+Decimal = Annotated[str, _wholly("[0-9]{1,20}")]
+Country = Annotated[str, _wholly("[A-Z]{2}")]
 
 
 class EventJson(msgspec.Struct, forbid_unknown_fields=True):

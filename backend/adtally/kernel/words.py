@@ -70,14 +70,16 @@ def _storer(bits: int) -> Callable[..., Any]:
 
 
 @intrinsic
-def leading_zeros(_context: Any, word: Any) -> Any:
-    """How many bits of a 64-bit word are zero in front of the first that is not; 64 of zero."""
+def _leading_zeros(_context: Any, _word: Any) -> Any:
 
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), generate
 
+
+leading_zeros: Callable[..., Any] = _leading_zeros
+"""How many bits of a 64-bit word are zero in front of the first that is not; 64 of zero."""
 
 word8 = _loader(8)
 word16 = _loader(16)
