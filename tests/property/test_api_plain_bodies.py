@@ -248,6 +248,8 @@ DECLINED = {
     "same key twice, far apart": changed(b'"EUR"}', b'"EUR","campaign":1}'),
     "unknown key": changed(b'"EUR"}', b'"EUR","unknown":1}'),
     "empty key": changed(b'"EUR"}', b'"EUR","":1}'),
+    # As if a type: 4 << 16 is what a number would leave in the first bytes of a conversion.
+    "empty key instead of the type": changed(b'"type":"conversion"', b'"":262144'),
     "key goes on": changed(b'"type"', b'"types"'),
     "key too short": changed(b'"type"', b'"typ"'),
     "long key goes on": changed(b'"value_minor_units"', b'"value_minor_units_of_currency"'),

@@ -1,8 +1,8 @@
 """Numbers and bytes out of plain JSON text, for compiled code.
 
 ``text`` is one row of bytes with zeros after its end, so that no reader needs to know where that
-is: a zero is part of nothing. Readers give what they read and where it ends; ``DECLINED`` in place of
-the end says that it is not what they read, which need not be an error in the text.
+is: a zero is part of nothing. Readers give what they read and where it ends; ``DECLINED`` in place
+of the end says that it is not what they read, which need not be an error in the text.
 """
 
 from __future__ import annotations
