@@ -287,6 +287,12 @@ DECLINED = {
     "UUID too long": changed(b"-0123456789ab", b"-0123456789abc"),
     "UUID no hex": changed(b"-0123456789ab", b"-0123456789ag"),
     "id null": changed(b'"018bd278-9600-7abc-8def-0123456789ab"', b"null"),
+    "no time where it is zero": changed(b"018bd278-9600-7abc", b"00000000-0000-7abc").replace(
+        b'"occurred_at_ms":1700043200000,', b""
+    ),
+    "id null where time is zero": changed(
+        b'"018bd278-9600-7abc-8def-0123456789ab"', b"null"
+    ).replace(b"1700043200000", b"0"),
     "id of another time": changed(b"018bd278-9600-7abc", b"018bd278-9601-7abc"),
     "no parent": changed(b'"018bd278-9600-7fed-8cba-9876543210ff"', b"null"),
     "parent nil": changed(b'"018bd278-9600-7fed-8cba-9876543210ff"', b"nil"),

@@ -111,12 +111,13 @@ def read_uuid(text, at):
 def hex_value(digits, case):
     """What eight hex digits say, or ``NO_HEX``. ``case``: ``ANY_CASE`` or ``SMALL_LETTERS``.
 
-    All eight at once: of each byte the high bit says what it is, and no addition carries over.
+    All eight at once: of each byte the high bit says what it is. Only a byte from 0x80 on carries
+    over to its neighbour, and it is no digit itself, whatever is carried to it.
     """
     letters = digits | case
     is_digit = (digits + _FROM_0) & ~(digits + _AFTER_9)
     is_letter = (letters + _FROM_A) & ~(letters + _AFTER_F)
-    if digits & _HIGH_BITS != 0 or (is_digit | is_letter) & _HIGH_BITS != _HIGH_BITS:
+    if (is_digit | is_letter) & _HIGH_BITS != _HIGH_BITS:
         return NO_HEX
     nibbles = (digits & _LOW_NIBBLES) + ((is_letter & _HIGH_BITS) >> _7) * _NINE_MORE
     pairs = (nibbles | nibbles >> _4) & _PAIRS
