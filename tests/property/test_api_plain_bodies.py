@@ -276,6 +276,8 @@ DECLINED = {
     "64 bits and a small number": changed(b"4294967295", b"18446744073709551620"),
     "endless number": changed(b"4294967295", b"1" * 5000),
     "48 bits and one": changed(b"1700043200000", b"281474976710656"),
+    "48 bits and the time": changed(b"1700043200000", b"%d" % (2**48 + 1700043200000)),
+    "32 bits and ten": changed(b'"publisher":10', b'"publisher":4294967306'),
     "20 digits of value": changed(b"1234567890123456789", b"12345678901234567890"),
     "value too large": changed(b"1234567890123456789", b"99999999999999999999"),
     "value empty": changed(b"1234567890123456789", b""),
