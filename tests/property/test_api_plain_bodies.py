@@ -230,6 +230,23 @@ def test_read_plain__what_the_client_sends__is_read(encoding: Encoding) -> None:
     assert is_read(encoding.value, body)
 
 
+def test_parse_batch__plain_body__needs_no_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(content_type: str, body: bytes) -> SignedBatch:
+        asked.append(content_type)
+        raise InvalidInput("asked")
+
+    monkeypatch.setattr(transport, "parse_by_schema", refuse)
+    for content_type, body in bodies(FULL, PLAIN):
+        assert len(parse_batch(content_type, body).records) == 2
+    assert not asked
+    for content_type, body in bodies(changed(b'"NL"', b'"N\\u004c"'), PLAIN):
+        with pytest.raises(InvalidInput, match="asked"):
+            parse_batch(content_type, body)
+    assert asked == [NDJSON_TYPE, JSON_TYPE]
+
+
 # What is not ------------------------------------------------------------------------------------
 
 LONG_ZEROS = bytes(64)
