@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,8 +19,8 @@ from support.world import World
 odd_values = st.sampled_from(
     [
         "", "0", "x", "ab" * 16, "AB" * 16, "00000000-0000-0000-0000-000000000000", "NL", "nl",
-        "18446744073709551615", "18446744073709551616", "99999999999999999999", "EUR", "XXX",
-        "click", "conversion", -1, 0, 1, 2**32 - 1, 2**32, 2**48 - 1, 2**48,
+        "NL\n", "18446744073709551615", "18446744073709551616", "99999999999999999999", "EUR",
+        "XXX", "click", "conversion", -1, 0, 1, 2**32 - 1, 2**32, 2**48 - 1, 2**48,
         1.5, True, None, [], {},
     ]
 )  # fmt: skip
@@ -116,3 +117,27 @@ def test_parse_ndjson__blank_lines__are_refused_where_they_stand() -> None:
         found = outcome(transport.NDJSON_TYPE, body)
         assert isinstance(found, tuple)
         assert found[0] == f"events.{at}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("country", "NL"),
+        ("subject", "ab" * 16),
+        ("context", "ab" * 20),
+        ("value_minor_units", "0"),
+        ("signer", "0x" + "ab" * 20),
+        ("signature", "0x" + "ab" * 65),
+    ],
+)
+def test_parse_batch__newline_behind_a_text__refused(name: str, value: str) -> None:
+    event = event_to_json(World().event())
+    for content_type, body in bodies([event]).items():
+        head, *lines = body.split(b"\n")
+        document = msgspec.json.decode(head)
+        changed = document if name in document else document.get("events", [event])[0]
+        changed[name] = value + "\n"
+        lines = [msgspec.json.encode(event)] if lines else []
+        found = outcome(content_type, b"\n".join([msgspec.json.encode(document), *lines]))
+        assert isinstance(found, tuple)
+        assert found[0] == (name if name in document else f"events.0.{name}")

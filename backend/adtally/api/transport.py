@@ -24,6 +24,7 @@ from adtally.events.record import (
     UserAgentClass,
     pack_fields,
 )
+from adtally.kernel.event_lines import read_events
 from adtally.kernel.records import RecordArray
 from adtally.types import UINT64_MAX
 
@@ -34,12 +35,19 @@ BINARY_TYPE = "application/vnd.adtally.batch"
 UInt32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 UInt48 = Annotated[int, msgspec.Meta(ge=0, le=2**48 - 1)]
 PositiveInt64 = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-Hex16 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
-Hex20 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40}$")]
-AddressText = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
-SignatureText = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{130}$")]
-Decimal = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,20}$")]
-Country = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
+
+
+def _wholly(pattern: str) -> msgspec.Meta:
+    # ``$`` alone would let a newline follow.
+    return msgspec.Meta(pattern=f"^{pattern}$(?!\\n)")
+
+
+Hex16 = Annotated[str, _wholly("[0-9a-f]{32}")]
+Hex20 = Annotated[str, _wholly("[0-9a-f]{40}")]
+AddressText = Annotated[str, _wholly("0x[0-9a-fA-F]{40}")]
+SignatureText = Annotated[str, _wholly("0x[0-9a-fA-F]{130}")]
+Decimal = Annotated[str, _wholly("[0-9]{1,20}")]
+Country = Annotated[str, _wholly("[A-Z]{2}")]
 
 
 class EventJson(msgspec.Struct, forbid_unknown_fields=True):
@@ -79,14 +87,22 @@ class BatchJson(BatchHeaderJson, forbid_unknown_fields=True):
     events: list[EventJson]
 
 
+class UnreadBatchJson(BatchHeaderJson, forbid_unknown_fields=True):
+    """A batch in JSON whose events are left as they came."""
+
+    events: msgspec.Raw
+
+
 _TYPES = {kind.label: int(kind) for kind in EventType}
 _DEVICES = {device.label: int(device) for device in DeviceClass}
 _AGENTS = {agent.label: int(agent) for agent in UserAgentClass}
 _NETWORKS = {network.label: int(network) for network in NetworkClass}
 
 _BATCH = msgspec.json.Decoder(BatchJson)
+_UNREAD = msgspec.json.Decoder(UnreadBatchJson)
 _HEADER = msgspec.json.Decoder(BatchHeaderJson)
 _EVENT = msgspec.json.Decoder(EventJson)
+_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def parse_batch(content_type: str, body: bytes) -> SignedBatch:
@@ -97,10 +113,61 @@ def parse_batch(content_type: str, body: bytes) -> SignedBatch:
     """
     if content_type == BINARY_TYPE:
         return _from_binary(body)
+    plain = read_plain(content_type, body)
+    return plain if plain is not None else parse_by_schema(content_type, body)
+
+
+def read_plain(content_type: str, body: bytes) -> SignedBatch | None:
+    """What ``parse_by_schema`` makes of a plain body, much sooner; None of any other.
+
+    Raises:
+        InvalidInput: the numbers of a well-formed header can't be a batch's.
+    """
+    read = _read_plain_lines if content_type == NDJSON_TYPE else _read_plain_object
+    found = read(body)
+    if found is None:
+        return None
+    header, records = found
+    check_batch_header(header.member, header.sequence, len(records))
+    return _signed(header, records)
+
+
+def _read_plain_lines(body: bytes) -> tuple[BatchHeaderJson, RecordArray] | None:
+    start = body.find(b"\n") + 1
+    try:
+        header = _HEADER.decode(memoryview(body)[: max(start - 1, 0)])
+    except _MALFORMED:
+        return None
+    end = len(body) - body.endswith(b"\n")
+    records = read_events(body, start, end, b"\n")
+    return (header, records) if records is not None else None
+
+
+def _read_plain_object(body: bytes) -> tuple[BatchHeaderJson, RecordArray] | None:
+    # A second array of events would take the place of the first unseen, whatever is in that.
+    if body.count(b'"events"') != 1 or b"\\" in body:
+        return None
+    try:
+        batch = _UNREAD.decode(body)
+    except _MALFORMED:
+        return None
+    events = bytes(batch.events)
+    if not events.startswith(b"["):
+        return None
+    records = read_events(events, 1, len(events) - 1, b",")
+    return (batch, records) if records is not None else None
+
+
+def parse_by_schema(content_type: str, body: bytes) -> SignedBatch:
+    """Parse JSON or NDJSON into objects by their types: says what is right, and what is wrong.
+
+    Raises:
+        InvalidInput: malformed; ``field`` is the path of what is wrong.
+    """
     if content_type == NDJSON_TYPE:
         return _from_ndjson(body)
     batch = _decode(_BATCH, body, "")
-    return _signed(batch, batch.events)
+    return _signed_events(batch, batch.events)
 
 
 def _from_binary(body: bytes) -> SignedBatch:
@@ -117,12 +184,12 @@ def _from_ndjson(body: bytes) -> SignedBatch:
     first, _, rest = body.partition(b"\n")
     try:
         header, events = _HEADER.decode(first), _EVENT.decode_lines(rest)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _MALFORMED:
         return _from_lines(body)
     # Blank lines are passed over there; here they are told from events.
     if len(events) != rest.count(b"\n") + (not rest.endswith(b"\n")):
         return _from_lines(body)
-    return _signed(header, events)
+    return _signed_events(header, events)
 
 
 def _from_lines(body: bytes) -> SignedBatch:
@@ -139,18 +206,22 @@ def _from_lines(body: bytes) -> SignedBatch:
     events = [
         _decode(_EVENT, line, f"events.{position}") for position, line in enumerate(lines[1:])
     ]
-    return _signed(header, events)
+    return _signed_events(header, events)
 
 
-def _signed(header: BatchHeaderJson, events: list[EventJson]) -> SignedBatch:
+def _signed_events(header: BatchHeaderJson, events: list[EventJson]) -> SignedBatch:
     check_batch_header(header.member, header.sequence, len(events))
+    return _signed(header, _records(events))
+
+
+def _signed(header: BatchHeaderJson, records: RecordArray) -> SignedBatch:
     return SignedBatch(
         chain_id=header.chain_id,
         member=header.member,
         sequence=header.sequence,
         signer=bytes.fromhex(header.signer[2:]),
         signature=bytes.fromhex(header.signature[2:]),
-        records=_records(events),
+        records=records,
     )
 
 

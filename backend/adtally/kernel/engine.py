@@ -11,10 +11,12 @@ from adtally.errors import InvariantBroken
 from adtally.events.record import RECORD_SIZE, AdEvent, EventType
 from adtally.events.verdict import Verdicts
 from adtally.kernel.event_ids import EventIds
+from adtally.kernel.event_lines import read_events
 from adtally.kernel.facts_table import FactRows, FactsTable
 from adtally.kernel.ledger import Ledger
 from adtally.kernel.records import RecordArray
 from adtally.kernel.rules import Moment, judge
+from adtally.kernel.sha256 import packed_parents
 from adtally.settlement.engine import EngineDump
 from adtally.types import Role
 from adtally.verification.age_floors import AgeFloors
@@ -29,10 +31,15 @@ def prepare() -> None:
     """Compile, or load what was compiled before, so that the first batch does not wait for it."""
     engine = KernelEngine(FactState())
     nobody = MemberFacts(0, bytes(20), 0, 0, bytes(20))
-    records = RecordArray(np.zeros((1, RECORD_SIZE), np.uint8))
+    records = RecordArray.packed(bytes(2 * RECORD_SIZE))
     if records.first_refused != 0:
         raise InvariantBroken("the kernel takes a record of zeros")
-    engine.judge(records, nobody, 0, RuleSet())
+    verdicts = engine.judge(records, nobody, 0, RuleSet())
+    logged = records.with_verdicts(verdicts)
+    if packed_parents(logged.leaf_hashes.tobytes()) != logged.tree_root:
+        raise InvariantBroken("the kernel has two roots for one tree")
+    if read_events(b"{}", 0, 2, b"\n") is not None:
+        raise InvariantBroken("the kernel reads an event without fields")
 
 
 class KernelEngine:
