@@ -15,24 +15,35 @@ from adtally.kernel.facts_table import FactRows, FactsTable
 from adtally.kernel.ledger import Ledger
 from adtally.kernel.records import RecordArray
 from adtally.kernel.rules import Moment, judge
+from adtally.kernel.sha256 import node_hashes
+from adtally.rfc9162 import HASH_SIZE
 from adtally.settlement.engine import EngineDump
 from adtally.types import Role
 from adtally.verification.age_floors import AgeFloors
 from adtally.verification.fact_state import FactState, MemberFacts
-from adtally.verification.rule_set import RuleSet
+from adtally.verification.rule_set import DAY_MS, RuleSet
 
 MEMORY_BYTES = 2**30
 """For event ids, if nothing else is said."""
 
 
 def prepare() -> None:
-    """Compile, or load what was compiled before, so that the first batch does not wait for it."""
-    engine = KernelEngine(FactState())
+    """Compile, or load what was compiled before, so that no batch ever waits for it.
+
+    What runs late is compiled now as well: trees of several leaves, corrections, forgetting.
+    """
+    engine = KernelEngine(FactState(), memory_bytes=0)
     nobody = MemberFacts(0, bytes(20), 0, 0, bytes(20))
     records = RecordArray(np.zeros((1, RECORD_SIZE), np.uint8))
     if records.first_refused != 0:
         raise InvariantBroken("the kernel takes a record of zeros")
-    engine.judge(records, nobody, 0, RuleSet())
+    node_hashes(np.zeros((2, HASH_SIZE), np.uint8))
+    event = AdEvent(EventType.IMPRESSION, 1, 1, 1, 1, id=bytes(16), occurred_at_ms=0)
+    # The second time has passed the event's age, the third that of every parent.
+    for now_ms in (0, 2 * DAY_MS, 30 * DAY_MS):
+        engine.judge(records, nobody, now_ms, RuleSet())
+        engine.take(event, bytes(RECORD_SIZE))
+        engine.ids.knows(event)
 
 
 class KernelEngine:
