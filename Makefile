@@ -8,7 +8,7 @@ TOOLS := build/contracts/venv
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down check format clean contracts mutation bench scaling faults
+.PHONY: help demo test up down check format clean contracts mutation bench scaling faults soak
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ scaling: $(PYTHON_READY) ## days of many logs, from measured costs: the tables o
 
 faults: $(PYTHON_READY) ## kills, lost power, failing disks, flipped bits, crowds: is everything promised still there?
 	$(BIN)/python -m scripts.faults
+
+soak: $(PYTHON_READY) $(NODE_READY) ## ten minutes of mixed traffic on a whole deployment: does it stay as it is?
+	$(BIN)/python -m scripts.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 clean: ## remove everything that was built or installed (never var/)
 	rm -rf $(VENV) build hardhat-local/node_modules

@@ -14,3 +14,11 @@ Table = Any
 """A ``pyarrow.Table``."""
 Array = Any
 """A ``pyarrow.Array``."""
+
+
+def give_memory_back() -> None:
+    """Let the system have what Arrow holds and nobody uses.
+
+    Its pool keeps what the largest merge has ever taken, some hundred MiB, for the next one.
+    """
+    pa.default_memory_pool().release_unused()

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from typing import Protocol
 
-from adtally.analytics.arrow import Table, pa
+from adtally.analytics.arrow import Table, give_memory_back, pa
 from adtally.analytics.columns import RatesOf, entries_table, split_entries
 from adtally.analytics.dataset import Dataset
 
@@ -63,9 +63,12 @@ class Deriver:
                 self._check_same_log()
                 self._is_checked = True
             size = self._source.size
+            before = self._dataset.size
             left = -1 if most_parts is None else most_parts
             while left != 0 and self._dataset.size < size and self._step(size):
                 left -= 1
+            if self._dataset.size != before:
+                give_memory_back()
             return self._dataset.size
 
     def _step(self, size: int) -> bool:

@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 POLL_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 30.0
 _STATE = "state.json"
 _MARKER = "marker.json"
 _PID = "supervisor.pid"
@@ -127,6 +128,15 @@ def stop_persistent(state: Path, *, patience_seconds: float = 30.0) -> bool:
             )
         time.sleep(0.02)
     return was_minded
+
+
+def pause_seconds(dump_seconds: float) -> float:
+    """How long to wait after a dump that took so long.
+
+    A dump holds the whole chain and grows with it: it gets a fifth of the time. But a machine that
+    was suspended during a dump must not be without final blocks for hours.
+    """
+    return min(max(POLL_SECONDS, 4 * dump_seconds), MAX_PAUSE_SECONDS)
 
 
 def _is_minded(state: Path) -> bool:
@@ -247,11 +257,16 @@ class Supervisor:
                 return 1
             started = time.monotonic()
             self._dump_tolerantly()
-            # A dump holds the whole chain and grows with it: never more than a fifth of the time.
-            time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - started)))
+            self._pause(pause_seconds(time.monotonic() - started))
         self._dump_tolerantly()
         self._end_anvil()
         return 0
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, unless told to stop: Python sleeps on after a signal."""
+        until = time.monotonic() + seconds
+        while not self._stopping and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
 
     def _dump_tolerantly(self) -> None:
         try:

@@ -21,25 +21,33 @@ from adtally.settlement.engine import EngineDump
 from adtally.types import Role
 from adtally.verification.age_floors import AgeFloors
 from adtally.verification.fact_state import FactState, MemberFacts
-from adtally.verification.rule_set import RuleSet
+from adtally.verification.rule_set import DAY_MS, RuleSet
 
 MEMORY_BYTES = 2**30
 """For event ids, if nothing else is said."""
 
 
 def prepare() -> None:
-    """Compile, or load what was compiled before, so that the first batch does not wait for it."""
-    engine = KernelEngine(FactState())
+    """Compile, or load what was compiled before, so that no batch ever waits for it.
+
+    What runs late is compiled now as well: trees of several leaves, corrections, forgetting.
+    """
+    engine = KernelEngine(FactState(), memory_bytes=0)
     nobody = MemberFacts(0, bytes(20), 0, 0, bytes(20))
     records = RecordArray.packed(bytes(2 * RECORD_SIZE))
     if records.first_refused != 0:
         raise InvariantBroken("the kernel takes a record of zeros")
-    verdicts = engine.judge(records, nobody, 0, RuleSet())
-    logged = records.with_verdicts(verdicts)
-    if packed_parents(logged.leaf_hashes.tobytes()) != logged.tree_root:
-        raise InvariantBroken("the kernel has two roots for one tree")
     if read_events(b"{}", 0, 2, b"\n") is not None:
         raise InvariantBroken("the kernel reads an event without fields")
+    logged = records.with_verdicts(engine.judge(records, nobody, 0, RuleSet()))
+    if packed_parents(logged.leaf_hashes.tobytes()) != logged.tree_root:
+        raise InvariantBroken("the kernel has two roots for one tree")
+    event = AdEvent(EventType.IMPRESSION, 1, 1, 1, 1, id=bytes(16), occurred_at_ms=0)
+    # The first time has passed the event's age, the second that of every parent.
+    for now_ms in (2 * DAY_MS, 30 * DAY_MS):
+        engine.take(event, bytes(RECORD_SIZE))
+        engine.ids.knows(event)
+        engine.judge(records, nobody, now_ms, RuleSet())
 
 
 class KernelEngine:

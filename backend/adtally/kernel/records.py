@@ -31,13 +31,14 @@ _CURRENCY_MAX = 999
 class RecordArray(Sequence[bytes]):
     """Canonical records of one batch as rows of one array; hashed once.
 
-    ``rows`` is (n, RECORD_SIZE) bytes.
+    ``rows`` is (n, RECORD_SIZE) bytes. They can't be written, wherever they come from: arrays that
+    can are another type to the compiler, and the rules would be compiled for both.
     """
 
     def __init__(self, rows: Records) -> None:
         # Read-only whoever made them: else compiled code would be compiled twice.
-        rows.setflags(write=False)
-        self.rows = rows
+        self.rows = rows.view()
+        self.rows.flags.writeable = False
 
     @staticmethod
     def packed(records: bytes) -> RecordArray:

@@ -27,16 +27,23 @@ def leaf_hashes(rows: npt.NDArray[np.uint8]) -> Hashes:
     if rows.shape[1] != RECORD_SIZE:
         raise ValueError(f"rows of {rows.shape[1]} bytes: expected records of {RECORD_SIZE}")
     hashes = np.empty((len(rows), HASH_SIZE), np.uint8)
-    _hash_leaves(np.ascontiguousarray(rows), hashes)
+    _hash_leaves(_read_only(rows), hashes)
     return hashes
 
 
 def node_hashes(children: Hashes) -> Hashes:
     """SHA-256(0x01 || left || right) of each pair of rows; their number is even."""
-    pairs = np.ascontiguousarray(children).reshape(-1, 2 * HASH_SIZE)
+    pairs = _read_only(children).reshape(-1, 2 * HASH_SIZE)
     hashes = np.empty((len(pairs), HASH_SIZE), np.uint8)
     _hash_nodes(pairs, hashes)
     return hashes
+
+
+def _read_only(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The one form of them that the functions below are compiled for."""
+    view = np.ascontiguousarray(rows).view()
+    view.flags.writeable = False
+    return view
 
 
 def packed_parents(children: bytes | memoryview) -> bytes:

@@ -14,6 +14,7 @@ from adtally.chain.contracts.campaign_escrow import ClaimBatch, ClaimLine, claim
 from adtally.chain.contracts.quorum import make_quorum
 from adtally.chain.fees import Fees
 from adtally.chain.files import write_atomically
+from adtally.chain.local_node import pause_seconds
 from adtally.chain.node_tools import anvil_binary, find_project_root, node_binary, node_modules
 from adtally.chain.signer import MAX_GAS, Signer
 from adtally.errors import InvalidInput, NotAllowed, NotFound
@@ -103,3 +104,12 @@ def test_find_project_root__from_anywhere_in_the_checkout__is_found(tmp_path: Pa
     assert (root / "contracts" / "CampaignEscrow.sol").is_file()
     # Elsewhere the package's own checkout is the last resort.
     assert find_project_root(tmp_path) == root
+
+
+@pytest.mark.parametrize(
+    ("dump_seconds", "expected"), [(0.0, 0.1), (0.5, 2.0), (7.0, 28.0), (150.0, 30.0)]
+)
+def test_pause_seconds__dumps_take_a_fifth_of_the_time__but_a_suspended_machine_waits_little(
+    dump_seconds: float, expected: float
+) -> None:
+    assert pause_seconds(dump_seconds) == expected
