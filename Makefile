@@ -8,7 +8,7 @@ TOOLS := build/contracts/venv
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down check format clean contracts mutation bench scaling
+.PHONY: help demo test up down check format clean contracts mutation bench scaling faults
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ bench: $(PYTHON_READY) ## rates of intake against the machine's limits, the naiv
 
 scaling: $(PYTHON_READY) ## days of many logs, from measured costs: the tables of docs/SCALING.md
 	$(BIN)/python -m scripts.scaling
+
+faults: $(PYTHON_READY) ## kills, lost power, failing disks, flipped bits, crowds: is everything promised still there?
+	$(BIN)/python -m scripts.faults
 
 clean: ## remove everything that was built or installed (never var/)
 	rm -rf $(VENV) build hardhat-local/node_modules

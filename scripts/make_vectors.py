@@ -20,6 +20,7 @@ from vectors.batches import batch_vectors
 from vectors.corrections import correction_vectors
 from vectors.envelopes import envelope_vectors
 from vectors.facts import facts_vectors
+from vectors.hits import hit_vectors
 from vectors.log import log_vectors
 from vectors.money import money_vectors
 from vectors.records import record_vectors
@@ -40,6 +41,7 @@ BUILDERS: dict[str, Callable[[], dict[str, Any]]] = {
     "verdicts.json": verdict_vectors,
     "replay.json": replay_vectors,
     "corrections.json": correction_vectors,
+    "hits.json": hit_vectors,
 }
 
 

@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from adtally.analytics.dataset import Dataset
 from adtally.analytics.derive import Deriver
 from adtally.api.application import create_application
+from adtally.api.hit_protocol import HitProtocol
 from adtally.api.service import Service
 from adtally.chain.connection import Chain
 from adtally.chain.contracts.campaign_escrow import CampaignEscrow
@@ -31,11 +32,16 @@ from adtally.chain.deployment import Deployment
 from adtally.chain.effects import standard_effects
 from adtally.chain.outbox import Outbox
 from adtally.chain.watcher import Watcher
+from adtally.collector.collector import Collector
+from adtally.collector.hits import HitDesk
+from adtally.collector.keys import CollectorKeys
+from adtally.collector.visitors import DailySalts
 from adtally.config import Settings
 from adtally.errors import ChainUnavailable, InvalidInput, InvariantBroken, StorageFailed
 from adtally.events.facts import RulesFacts
 from adtally.events.signature import address_of
 from adtally.intake.clock import Clock, SystemClock, VirtualClock
+from adtally.intake.garbage import spare_long_lived_objects
 from adtally.intake.keys import OperatorKeys
 from adtally.intake.recovery import LogFolders, recovered_sequencer
 from adtally.intake.sequencer import Sequencer
@@ -60,6 +66,11 @@ from adtally.storage.stores import SqlOutboxStore, SqlWatcherStore
 from adtally.types import Rates
 
 logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep idle connections (60 s): who closes first must not be the one that is
+asked, or a request is sent into a connection that is being closed.
+"""
 
 
 def _open_clock(settings: Settings) -> Clock:
@@ -245,6 +256,8 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             deployment.escrow_domain,
             push_minimum_base_units=settings.push_minimum_base_units,
         )
+        hits = _hit_desk(settings, deployment, keys, sequencer, clock)
+        stack.push_async_callback(hits.collector.stop)
         archive = _archive_job(settings, deployment, sequencer)
         deriver = _deriver(settings, deployment, sequencer)
         background: dict[str, Round] = {} if archive is None else {"archive": archive.run}
@@ -263,8 +276,30 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             desk=AttestationDesk(database, clock),
             note_signer=NoteSigner(deployment.log_origin, keys.checkpoint),
             deriver=deriver,
+            hits=hits,
             archive=archive,
         )
+
+
+def _hit_desk(
+    settings: Settings,
+    deployment: Deployment,
+    keys: OperatorKeys,
+    sequencer: Sequencer,
+    clock: Clock,
+) -> HitDesk:
+    """The operator is the collector, if the chain gives its member that role."""
+    collector = Collector(sequencer, deployment.operator_member, keys.receipt)
+    if not collector.can_collect():
+        logger.warning("member %d is no collector: single hits are refused", collector.member)
+    return HitDesk(
+        collector,
+        CollectorKeys.load_or_create(settings.keys_dir / "collector.key"),
+        DailySalts(settings.salts_dir, settings.salt_retention_days),
+        clock,
+        sequencer.machine,
+        settings.token_lifetime_seconds * 1000,
+    )
 
 
 def _deriver(settings: Settings, deployment: Deployment, sequencer: Sequencer) -> Deriver:
@@ -293,6 +328,9 @@ async def _serve(settings: Settings) -> None:
         access_log=False,
         log_level="warning",
         lifespan="off",
+        http=HitProtocol,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     # Bound before anything else happens: a second service on this port must not act at all.
     listening = config.bind_socket()
@@ -300,6 +338,7 @@ async def _serve(settings: Settings) -> None:
         async with running_service(settings) as service:
             config.app = create_application(service, with_virtual_clock=settings.clock == "virtual")
             server = _Server(config)
+            spare_long_lived_objects()
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, setattr, server, "should_exit", True)

@@ -58,6 +58,11 @@ class Settings(BaseSettings):
         archive_url: fsspec URL of a folder that sealed segments are copied to; None: nowhere.
         keep_local_segments: how many sealed segments stay on the local disk once they are in the
             archive; None: all.
+        public_url: address of the service as browsers reach it, for tags; default: as asked.
+        trusted_proxies: how many proxies in front add to ``X-Forwarded-For``; 0 takes the
+            address of the connection.
+        token_lifetime_seconds: how long after its minting a token counts an impression.
+        salt_retention_days: how long the salts of commitments are kept.
     """
 
     model_config = SettingsConfigDict(env_prefix="ADTALLY_")
@@ -83,6 +88,10 @@ class Settings(BaseSettings):
     derive_every_entries: int = Field(1_048_576, ge=0)
     archive_url: str | None = None
     keep_local_segments: int | None = Field(None, ge=1)
+    public_url: str | None = Field(None, pattern="^https?://")
+    trusted_proxies: int = Field(0, ge=0, le=16)
+    token_lifetime_seconds: int = Field(3600, ge=1, le=86_400)
+    salt_retention_days: int = Field(30, ge=1)
 
     @property
     def deployment_path(self) -> Path:
@@ -103,6 +112,10 @@ class Settings(BaseSettings):
     @property
     def keys_dir(self) -> Path:
         return self.data_dir / "keys"
+
+    @property
+    def salts_dir(self) -> Path:
+        return self.data_dir / "salts"
 
     @property
     def parquet_dir(self) -> Path:

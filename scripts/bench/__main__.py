@@ -7,14 +7,14 @@ into the tree, priced and signed for before their 200. Machines differ: compare 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
 
 from scripts.figures import Figures, Part, commit, report_json, write_json
 
-from .parts import audit, intake, limits, naive, raw_http, tessera
+from .others import Others
+from .parts import audit, hits, intake, limits, naive, raw_http, recovery, tessera
 from .sheet import NOT_QUIET, Sheet, ratios
 from .stage import BUILD, ROOT, Stage
 
@@ -22,13 +22,15 @@ PARTS: dict[str, Callable[[Stage], Sheet]] = {
     "limits": limits.measure,
     "http": raw_http.measure,
     "intake": intake.measure,
+    "hits": hits.measure,
+    "recovery": recovery.measure,
     "audit": audit.measure,
     "naive": naive.measure,
     "tessera": tessera.measure,
 }
 
-_QUIET = 0.5
-"""Runnable processes, mean of the last minute, up to which a machine is called quiet."""
+_QUIET = 0.1
+"""Share of all cores that others may use on a machine that is called quiet."""
 
 
 def main() -> int:
@@ -39,23 +41,27 @@ def main() -> int:
     if only:
         PARTS[only](Stage())
         return 0
-    sheets, seconds = [_circumstances()], {}
+    sheets: list[Sheet] = []
+    seconds: dict[str, int] = {}
+    shares: dict[str, float | None] = {}
     for name, measure in PARTS.items():
-        started = time.monotonic()
+        others, started = Others(), time.monotonic()
         sheets.append(measure(Stage()))
         seconds[name] = round(time.monotonic() - started)
+        shares[name] = others.share()
+    sheets.append(_circumstances(shares))
     report = _report(sheets, seconds)
     write_json(BUILD / "report.json", report)
     print(f"written: {BUILD / 'report.json'}; {sum(seconds.values())} s: {seconds}")
     return 0
 
 
-def _circumstances() -> Sheet:
+def _circumstances(shares: dict[str, float | None]) -> Sheet:
     """Whether others used the machine: rates are then lower, and ratios less certain."""
     sheet = Sheet()
-    busy = os.getloadavg()[0]
-    if busy > _QUIET:
-        sheet.note(f"{NOT_QUIET}: load average {busy:.1f} when the bench began")
+    for name, share in shares.items():
+        if share is not None and share > _QUIET:
+            sheet.note(f"{NOT_QUIET}: others used {share:.0%} of its cores during {name}")
     return sheet
 
 

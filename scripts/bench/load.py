@@ -47,7 +47,7 @@ class Traffic:
         for _ in range(number):
             self._sequences[publisher] += 1
             sequence = self._sequences[publisher]
-            records = [_impression(publisher) for _ in range(events)]
+            records = [impression(publisher) for _ in range(events)]
             key = key_of(publisher)
             made.append(sign_batch(LOG_DOMAIN, CHAIN_ID, key, publisher, sequence, records))
         return made
@@ -66,7 +66,7 @@ class Traffic:
         ]
 
 
-def _impression(publisher: int) -> bytes:
+def impression(publisher: int) -> bytes:
     at_ms = NOON_MS - secrets.randbelow(60_000)
     return AdEvent(
         type=EventType.IMPRESSION,
@@ -92,7 +92,7 @@ def naive_requests(number: int, events: int) -> list[list[bytes]]:
 
 
 def _naive_body(publisher: int, events: int) -> bytes:
-    made = [AdEvent.from_record(_impression(publisher)) for _ in range(events)]
+    made = [AdEvent.from_record(impression(publisher)) for _ in range(events)]
     return msgspec.json.encode({"events": [event_to_json(event) for event in made]})
 
 

@@ -11,11 +11,6 @@ from pathlib import Path
 
 import uvloop
 from scripts.chainless.application import open_application
-from scripts.chainless.facts import ESCROW_DOMAIN, IDENTITY
-
-from adtally.kernel.engine import KernelEngine
-from adtally.settlement.engine import PlainEngine
-from adtally.settlement.machine import LogMachine
 
 from .serving import serve_on_free_port
 from .world import world_facts
@@ -23,9 +18,9 @@ from .world import world_facts
 
 async def serve(directory: Path, engine: str) -> None:
     """Run the application on a free port, which is printed."""
-    kind = KernelEngine if engine == "kernel" else PlainEngine
-    machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=kind)
-    opened = open_application(directory, world_facts, machine, max_body_bytes=2**24)
+    opened = open_application(
+        directory, world_facts, max_body_bytes=2**24, engine=engine, trusted_proxies=1
+    )
     async with opened as application:
         await serve_on_free_port(application)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from scripts.chainless.facts import (
     FLIGHT_START,
+    RECEIPT_KEY,
     TOKEN,
     encoded_log,
     key_of,
@@ -18,7 +19,7 @@ from adtally.events.signature import address_of
 from adtally.types import Role
 from adtally.verification.rule_set import RuleSet
 
-ADVERTISER = 2
+OPERATOR, ADVERTISER = 1, 2
 # One entry of chain facts, of 65,535 bytes at most, holds them all.
 PUBLISHERS = range(10, 110)
 CAMPAIGN, PLACEMENT, CREATIVE = 1, 7, 9
@@ -41,10 +42,11 @@ def world_facts() -> list[Any]:
 
 
 def _chain_logs() -> Iterator[FactLog]:
-    for member in (ADVERTISER, *PUBLISHERS):
-        role = Role.ADVERTISER if member == ADVERTISER else Role.PUBLISHER
-        account = bytes([member]) * 20
-        data = [role, bytes(32), FLIGHT_START + _LONG, address_of(key_of(member)), account]
+    roles = {OPERATOR: Role.OPERATOR | Role.COLLECTOR, ADVERTISER: Role.ADVERTISER}
+    for member in (OPERATOR, ADVERTISER, *PUBLISHERS):
+        role, account = roles.get(member, Role.PUBLISHER), bytes([member]) * 20
+        key = RECEIPT_KEY if member == OPERATOR else key_of(member)
+        data = [role, bytes(32), FLIGHT_START + _LONG, address_of(key), account]
         yield encoded_log("MemberRegistered", [member, account], data, 2, member)
     end = FLIGHT_START + 86_400
     terms = (TOKEN, FLIGHT_START, end, 3_600, 0, 0, _LONG, 3_600, 1, 0, 0, 0, 0, 0, [(5, 500)])

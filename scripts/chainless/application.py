@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from adtally.analytics.dataset import Dataset
 from adtally.analytics.derive import Deriver
 from adtally.api.application import create_application
 from adtally.api.service import Service
 from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
+from adtally.collector.collector import Collector
+from adtally.collector.hits import HitDesk
+from adtally.collector.keys import CollectorKeys
+from adtally.collector.visitors import DailySalts
 from adtally.config import Settings
 from adtally.events.signature import address_of
 from adtally.intake.clock import VirtualClock
-from adtally.intake.sequencer import Sequencer
+from adtally.intake.recovery import LogFolders, recovered_sequencer
 from adtally.jobs.attestations import AttestationDesk
 from adtally.kernel.engine import KernelEngine
 from adtally.log.checkpoint import NoteSigner
-from adtally.log.store import LogStore
+from adtally.settlement.engine import PlainEngine
 from adtally.settlement.machine import FactsEntry, LogMachine
 from adtally.storage.database import Database
 from adtally.storage.migrations import upgrade
 
 from .facts import (
     CHAIN_ID,
+    COLLECTOR_SECRET,
     ESCROW,
     ESCROW_DOMAIN,
     EVENT_LOG,
@@ -58,20 +64,36 @@ DEPLOYMENT = Deployment(
 async def open_application(
     directory: Path,
     facts: Callable[[], Sequence[FactsEntry]],
-    machine: LogMachine | None = None,
-    *,
-    max_body_bytes: int,
-) -> AsyncIterator[FastAPI]:
-    """The application on the log in ``directory``; a new log begins with ``facts``.
+    **settings: Any,
+) -> AsyncIterator[ASGIApp]:
+    """The application of ``open_service``."""
+    async with open_service(directory, facts, **settings) as service:
+        yield create_application(service, with_virtual_clock=True)
+
+
+@asynccontextmanager
+async def open_service(
+    directory: Path,
+    facts: Callable[[], Sequence[FactsEntry]],
+    **changed: Any,
+) -> AsyncIterator[Service]:
+    """A service on the log in ``directory``; a new log begins with ``facts``.
 
     Args:
-        machine: by default a fresh one on the compiled rules. Time stands at ``NOON_MS``.
+        changed: settings that are not the default. Time stands at ``NOON_MS``.
     """
+    settings = Settings(data_dir=directory, clock="virtual", **changed)
     clock = VirtualClock(directory / "clock", NOON_MS)
-    if machine is None:
-        machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=KernelEngine)
-    sequencer = Sequencer(LogStore.open(directory / "log"), machine, clock, RECEIPT_KEY)
-    sequencer.recover()
+    is_compiled = settings.engine == "kernel"
+    engine = KernelEngine if is_compiled else PlainEngine
+    machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=engine)
+    folders = LogFolders(
+        settings.log_dir,
+        settings.tree_dir,
+        settings.snapshots_dir,
+        settings.snapshot_every_entries if is_compiled else None,
+    )
+    sequencer = recovered_sequencer(folders, machine, clock, RECEIPT_KEY)
     sequencer.start()
     if sequencer.store.size == 0:
         await sequencer.enter_facts(lambda _: facts())
@@ -80,7 +102,7 @@ async def open_application(
     dataset = Dataset(directory / "parquet", DEPLOYMENT.log_origin)
     campaigns = machine.facts.campaigns
     service = Service(
-        settings=Settings(data_dir=directory, clock="virtual", max_body_bytes=max_body_bytes),
+        settings=settings,
         deployment=DEPLOYMENT,
         clock=clock,
         sequencer=sequencer,
@@ -88,7 +110,18 @@ async def open_application(
         desk=AttestationDesk(database, clock),
         note_signer=NoteSigner(DEPLOYMENT.log_origin, bytes(range(32))),
         deriver=Deriver(sequencer.store, dataset, lambda c, p: campaigns[c].orders[p].rates),
+        hits=HitDesk(
+            Collector(sequencer, DEPLOYMENT.operator_member, RECEIPT_KEY),
+            CollectorKeys(COLLECTOR_SECRET),
+            DailySalts(directory / "salts", 30),
+            clock,
+            machine,
+            token_lifetime_ms=3_600_000,
+        ),
     )
-    yield create_application(service, with_virtual_clock=True)
-    await sequencer.stop()
-    await database.close()
+    try:
+        yield service
+    finally:
+        await service.hits.collector.stop()
+        await sequencer.stop()
+        await database.close()

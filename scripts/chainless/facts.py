@@ -22,6 +22,7 @@ IDENTITY = LogIdentity(CHAIN_ID, EVENT_LOG)
 LOG_DOMAIN = log_domain(IDENTITY)
 ESCROW_DOMAIN = escrow_domain(CHAIN_ID, ESCROW)
 RECEIPT_KEY = keccak(b"receipt key")
+COLLECTOR_SECRET = keccak(b"collector secret")
 
 FLIGHT_START = 1_700_000_000
 """Seconds; all campaigns begin here, and facts are recorded at this time."""

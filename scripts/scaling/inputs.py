@@ -16,6 +16,8 @@ from typing import Any
 
 from scripts.bench.sheet import NOT_QUIET
 
+from adtally.kernel.event_table import ROW_WORDS
+
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = Path(__file__).with_name("measured.json")
 REPORTS = ("build/bench/report.json", "build/contracts/report.json")
@@ -30,6 +32,11 @@ WANTED = (
     "gas.settle",
     "gas.claim_many_line_repeat",
 )
+
+IDS = "dedupe.bytes_per_event"
+ROW_BYTES = 8 * ROW_WORDS
+FILL = 0.6
+"""Of the table of ids, where its memory was not measured: blocks are 1/2 to 3/4 full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class UnitCosts:
         checking_seconds: CPU of an auditor or attestor for an event.
         anchor_gas: of an anchor at 2^0 leaves; ``anchor_gas_a_level`` more for each doubling.
         claim_gas: of one line in ``claimMany``.
+        id_bytes: memory that an event's id takes while it is remembered.
     """
 
     batch_seconds: float
@@ -65,6 +73,7 @@ class UnitCosts:
     anchor_gas_a_level: float
     settle_gas: int
     claim_gas: int
+    id_bytes: float
 
 
 def unit_costs(table: Mapping[str, Measured]) -> UnitCosts:
@@ -93,6 +102,7 @@ def unit_costs(table: Mapping[str, Measured]) -> UnitCosts:
         anchor_gas_a_level=a_level,
         settle_gas=round(value["gas.settle"]),
         claim_gas=round(value["gas.claim_many_line_repeat"]),
+        id_bytes=value.get(IDS, ROW_BYTES / FILL),
     )
 
 
@@ -122,7 +132,7 @@ def newest(root: Path = ROOT, fallback: Table | None = None) -> Table:
             continue
         report = json.loads(path.read_text())
         source = _source(place, report, date.fromtimestamp(path.stat().st_mtime))
-        for name in WANTED:
+        for name in (*WANTED, IDS):
             if name in report["figures"]:
                 figure = report["figures"][name]
                 table[name] = Measured(figure["value"], figure["unit"], source)

@@ -36,7 +36,7 @@ def stops(scenario: Scenario, costs: UnitCosts, table: Mapping[str, Measured]) -
     full = costs.batch_seconds / BATCH_EVENTS + costs.event_seconds
     syncs = table["limit.fdatasync_per_second"].value
     room = DAY_SECONDS // scenario.block_seconds
-    per_event = id_bytes_of_an_event(scenario)
+    per_event = id_bytes_of_an_event(scenario, costs)
     stored = RECORD_SIZE + LENGTH_BYTES + 2 * NODE_BYTES
     return [
         Stop(
@@ -55,7 +55,7 @@ def stops(scenario: Scenario, costs: UnitCosts, table: Mapping[str, Measured]) -
         Stop(
             "memory for ids",
             f"{_big(SMALL_MEMORY_BYTES / per_event)} events a day in 16 GiB",
-            f"{per_event:.1f} bytes an event (computed) for {scenario.id_window_ms // 3_600_000} h",
+            f"{per_event:.1f} bytes an event of the day (computed), kept a day and 70 minutes",
             "more logs, more memory, or a shorter `max_event_age_ms`",
         ),
         Stop(

@@ -13,8 +13,6 @@ from .scenario import Scenario
 from .traffic import DAY_SECONDS, STEP_SECONDS, STEPS, Floats, Ints, Orders, day_curve
 
 BATCH_EVENTS = 1_000
-ID_ROW_BYTES = 32
-ID_TABLE_FILL = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def place(scenario: Scenario, costs: UnitCosts, orders: Orders, curve: Floats) -
             several campaigns instead, each with its own money.
     """
     expected = np.bincount(orders.campaign, orders.expected, scenario.campaigns)
-    id_bytes = id_bytes_of_an_event(scenario)
+    id_bytes = id_bytes_of_an_event(scenario, costs)
     largest = expected.max() * id_bytes
     if largest > scenario.memory_bytes:
         raise DoesNotFit(f"ids of one campaign take {largest / 2**30:.0f} GiB")
@@ -65,16 +63,16 @@ def place(scenario: Scenario, costs: UnitCosts, orders: Orders, curve: Floats) -
         logs = min(scenario.campaigns, max(logs + 1, int(logs * over)))
 
 
-def id_bytes_of_an_event(scenario: Scenario) -> float:
+def id_bytes_of_an_event(scenario: Scenario, costs: UnitCosts) -> float:
     """Memory for ids, at its most, over the events of a day.
 
-    Ids are remembered for a time; what is remembered is the busiest stretch of that length.
+    What is remembered is the busiest stretch as long as the window and a partition of time.
     """
-    steps = scenario.id_window_ms // (STEP_SECONDS * 1_000)
-    days, rest = divmod(steps, STEPS)
+    window_ms = scenario.id_window_ms + scenario.id_partition_ms
+    days, rest = divmod(window_ms // (STEP_SECONDS * 1_000), STEPS)
     run = np.concatenate([[0.0], np.cumsum(np.tile(day_curve(scenario), 2))])
     busiest = float((run[rest:] - run[: len(run) - rest]).max())
-    return ID_ROW_BYTES / ID_TABLE_FILL * (days + busiest)
+    return costs.id_bytes * (days + busiest)
 
 
 def log_events(streams: Streams, logs: int) -> Ints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adtally.kernel.event_table import PARTITION_BITS
 from adtally.types import Cut
 from adtally.verification.rule_set import RuleSet
 
@@ -30,7 +31,7 @@ class Scenario:
         block_seconds: one transaction of a log is in flight at a time, so one fits in a block.
         price_per_mille_base_units: of impressions; every event is one.
         cuts: on top of the lines.
-        id_window_ms: how long ids are remembered.
+        id_window_ms: how long ids are remembered at least; they go by whole partitions of time.
         market_zones: where the publishers' visitors live, and their share.
     """
 
@@ -55,6 +56,7 @@ class Scenario:
     price_per_mille_base_units: int = 2_000_000
     cuts: tuple[Cut, ...] = (Cut(4, 500), Cut(5, 250))
     id_window_ms: int = RuleSet().max_event_age_ms
+    id_partition_ms: int = 2**PARTITION_BITS
     market_zones: tuple[tuple[str, float], ...] = (
         ("America/New_York", 0.25),
         ("America/Sao_Paulo", 0.10),

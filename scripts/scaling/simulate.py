@@ -126,7 +126,7 @@ def resources(scenario: Scenario, costs: UnitCosts, placement: Placement) -> Res
     commits = min(batches, int(logs * DAY_SECONDS / costs.commit_seconds))
     log_bytes = scenario.events * (RECORD_SIZE + LENGTH_BYTES)
     log_bytes += batches * (ENVELOPE_SIZE + LENGTH_BYTES) + commits * OVERHEAD
-    per_event = id_bytes_of_an_event(scenario)
+    per_event = id_bytes_of_an_event(scenario, costs)
     reached = np.bincount(streams.publisher[streams.events > 0], minlength=scenario.publishers)
     return Resources(
         batches=batches,

@@ -10,6 +10,7 @@ from eth_utils import keccak
 
 from adtally.events import eip712
 from adtally.events.correction import CorrectionReason
+from adtally.events.key_request import KeyKind
 from adtally.events.signature import address_of, sign
 from adtally.types import Checkpoint
 from vectors.batches import sample_batch
@@ -95,6 +96,7 @@ def signature_vectors() -> dict[str, Any]:
     attestors_hash = keccak(
         word(32) + word(3) + b"".join(each.rjust(32, b"\0") for each in attestors)
     )
+    asked = (address_of(PUBLISHER_KEY), KeyKind.SLOT, 3, 1, 17, 5, NOON_MS)
     rows: list[tuple[str, dict[str, Any], bytes, Sequence[Any], bytes, list[bytes]]] = [
         (eip712.EVENT_BATCH_TYPE, log, LOG_DOMAIN,
          [batch.signer, 3, 1, 3, batch.records_root], batch.digest(LOG_DOMAIN), [PUBLISHER_KEY]),
@@ -116,6 +118,8 @@ def signature_vectors() -> dict[str, Any]:
          eip712.correction_digest(LOG_DOMAIN, address_of(RECEIPT_KEY), 6, -1,
                                   CorrectionReason.LATE_SIVT, "click farm, r\u00e9port 7"),
          [RECEIPT_KEY]),
+        (eip712.COLLECTOR_KEY_TYPE, log, LOG_DOMAIN, list(asked),
+         eip712.collector_key_digest(LOG_DOMAIN, *asked), [PUBLISHER_KEY]),
     ]  # fmt: skip
     return {
         "attestors": [hexed(each) for each in attestors],

@@ -20,6 +20,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "docs" / "ARCHITECTURE.md",
+    ROOT / "docs" / "RELIABILITY.md",
     *sorted((ROOT / "docs" / "operating").glob("*.md")),
 ]
 # What a name in code font may begin with to be a path from the root, or from the package.

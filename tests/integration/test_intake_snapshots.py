@@ -294,7 +294,7 @@ async def test_recover__log_of_another_history__refused(tmp_path: Path) -> None:
         await sequencer.stop()
     shutil.rmtree(tmp_path / "mine" / "log")
     (tmp_path / "other" / "log").rename(tmp_path / "mine" / "log")
-    with pytest.raises(StorageCorrupt, match="damaged|not the one that its tree was made from"):
+    with pytest.raises(StorageCorrupt, match=r"damaged|not the one that its tree was made from"):
         opened(tmp_path / "mine")
 
 

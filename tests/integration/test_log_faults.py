@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from adtally.errors import StorageCorrupt, StorageFailed
+from adtally.log.bundle import count_entries
 from adtally.log.files import OsFiles
 from adtally.log.merkle import MerkleTree
 from adtally.log.segment import encode_frame
@@ -192,12 +193,21 @@ def test_store__flipped_bit_in_committed_frames__is_refused_by_name(tmp_path: Pa
             with pytest.raises(StorageCorrupt) as caught:
                 LogStore.open(tmp_path, segment_bytes=SEGMENT)
             assert caught.value.field == path.name
+            with pytest.raises(StorageCorrupt):
+                read_through(tmp_path)
             assert path.read_bytes() == changed
             flips += 1
         path.write_bytes(whole)
     assert flips == 150 * len(paths)
+    assert read_through(tmp_path) == len(session.acknowledged)
     with LogStore.open(tmp_path, segment_bytes=SEGMENT) as store:
         session.check(store)
+
+
+def read_through(directory: Path) -> int:
+    """Open by headers alone, then read all, as a recovery does; the number of entries."""
+    with LogStore.open(directory, segment_bytes=SEGMENT, is_read_next=True) as store:
+        return sum(count_entries(payload) for payload in store.payloads())
 
 
 def test_store__disk_full_on_rotation__reads_go_on(tmp_path: Path) -> None:

@@ -89,6 +89,22 @@ def test_correction_digest__random_values__equals_eth_account(
 @given(
     chain_ids,
     addresses,
+    addresses,
+    st.tuples(uint8s, uint32s, uint32s, uint32s, uint32s, uint64s),
+)
+def test_collector_key_digest__random_values__equals_eth_account(
+    chain_id: int, log: bytes, signer: bytes, fields: tuple[int, int, int, int, int, int]
+) -> None:
+    domain = eip712.log_domain(LogIdentity(chain_id, log))
+    expected = reference(
+        eip712.COLLECTOR_KEY_TYPE, eip712.LOG_DOMAIN_NAME, chain_id, log, signer, *fields
+    )
+    assert eip712.collector_key_digest(domain, signer, *fields) == expected
+
+
+@given(
+    chain_ids,
+    addresses,
     st.builds(eip712.Receipt, uint32s, uint64s, hashes, uint64s, uint32s, uint64s, hashes, uint64s),
 )
 def test_receipt_digest__random_values__equals_eth_account(

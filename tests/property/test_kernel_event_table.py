@@ -51,10 +51,7 @@ def insert(table, records, hashes, accepted, floors, latest_ms):  # type: ignore
     known = 0
     for first in range(0, len(records), CHUNK):
         end = min(first + CHUNK, len(records))
-        make_room(
-            table.rows, table.taken, table.depth, table.free, table.counts, table.directory,
-            table.places, table.partitions, table.seed, records, first, end, floors, latest_ms,
-        )  # fmt: skip
+        make_room(table, records, first, end, floors, latest_ms)
         for at in range(first, end):
             name = event_name(word32(records, at, 8), records[at, 1])
             high, low = word64(records, at, 20), word64(records, at, 28)
@@ -63,7 +60,7 @@ def insert(table, records, hashes, accepted, floors, latest_ms):  # type: ignore
                 known += 1
                 continue
             digest, campaign = digest_of(hashes, at, table.seed), word32(records, at, 4)
-            put_row(table.rows, table.taken, row, name, high, low, campaign, digest)
+            put_row(table, row, name, high, low, campaign, digest)
             if accepted[at]:
                 table.rows[row, 0] |= ACCEPTED
     return known
@@ -261,6 +258,6 @@ def test_event_table__digests__tell_records_apart() -> None:
         hashes[0] = hashes[1]
         hashes[0, bit // 64] ^= np.uint64(1 << bit % 64)
         first, second = (np.uint64(digest_of(hashes, at, SEED)) for at in (0, 1))
-        put_row(table.rows, table.taken, bit, np.uint64(9), np.uint64(1), np.uint64(2), 3, first)
+        put_row(table, bit, np.uint64(9), np.uint64(1), np.uint64(2), 3, first)
         assert has_digest(table.rows, bit, first)
         assert not has_digest(table.rows, bit, second)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from scripts.chainless.application import DEPLOYMENT as DEPLOYMENT
-from scripts.chainless.application import open_application
+from scripts.chainless.application import open_application, open_service
 
+from adtally.api.service import Service
 from support.world import World
+
+
+def running_service(directory: Path, **settings: Any) -> AbstractAsyncContextManager[Service]:
+    """The parts behind such an application; ``settings`` replace single ones."""
+    chosen = {"max_body_bytes": 200_000} | settings
+    return open_service(directory, lambda: World().facts(), **chosen)
 
 
 @asynccontextmanager

@@ -69,17 +69,15 @@ class BodyBudget:
             announced = dict(scope["headers"]).get(b"content-length", b"")
             if announced.isdigit():
                 taken = self._take(0, int(announced), f"{int(announced)} bytes announced")
-            message = await receive()
-            pieces = [message.get("body", b"")]
-            size = len(pieces[0])
-            taken += self._take(taken, size, f"more than {self._limit_bytes} bytes")
-            if message.get("more_body", False):
-                async with _timely():
-                    while message.get("more_body", False):
-                        message = await receive()
-                        pieces.append(_piece(message))
-                        size += len(pieces[-1])
-                        taken += self._take(taken, size, f"more than {self._limit_bytes} bytes")
+            pieces: list[bytes] = []
+            size, more = 0, True
+            async with _timely():
+                while more:
+                    message = await receive()
+                    pieces.append(_piece(message))
+                    size += len(pieces[-1])
+                    taken += self._take(taken, size, f"more than {self._limit_bytes} bytes")
+                    more = message.get("more_body", False)
             yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
         finally:
             self._left_bytes += taken

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from adtally.analytics.derive import Deriver
 from adtally.chain.deployment import Deployment
+from adtally.collector.hits import HitDesk
 from adtally.config import Settings
 from adtally.intake.clock import Clock
 from adtally.intake.sequencer import Sequencer
@@ -30,6 +31,7 @@ class Service:
     desk: AttestationDesk
     note_signer: NoteSigner
     deriver: Deriver
+    hits: HitDesk
     archive: ArchiveJob | None = None
 
 

@@ -96,7 +96,7 @@ async def deploy(
     Args:
         artifacts: from ``compile_contracts``.
         operator: becomes member 1; its account submits transactions, its event key signs
-            receipts.
+            receipts and, as the collector, batches of single hits.
         attestors: the set of log and campaigns; ``threshold`` of them must sign.
         officers: holders of the roles; default: the deployer holds all.
         bond: None deploys no bond contract; on local chains one in USDX.
@@ -204,7 +204,7 @@ class _Site:
         receipt = await self.wallet.send(
             people.register_call(
                 operator.account,
-                int(Role.OPERATOR),
+                Role.OPERATOR | Role.COLLECTOR,
                 kyc_reference=bytes(32),
                 kyc_expires_seconds=expires_seconds,
                 event_key=operator.event_key,

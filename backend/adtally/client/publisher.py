@@ -13,11 +13,13 @@ from types import TracebackType
 
 from adtally.client.batch_body import Encoding, encode_batch
 from adtally.client.fields import Fields
+from adtally.client.hits import SlotMint, fetch_postback_secret, fetch_slot_key
 from adtally.client.receipts import BatchAnswer
 from adtally.client.service_facts import ServiceFacts
 from adtally.client.transport import RetryPolicy, Transport, decode_json
 from adtally.events.batch import SignedBatch, sign_batch
 from adtally.events.facts import Declaration, DeclarationKind
+from adtally.events.hit_tokens import Slot
 from adtally.events.record import AdEvent
 from adtally.events.signature import address_of, sign
 
@@ -110,6 +112,19 @@ class PublisherClient:
         answer = BatchAnswer.from_json(decode_json(response))
         answer.check(batch, self.facts.domain, self.facts.receipt_signer)
         return answer
+
+    async def slot_mint(
+        self, campaign: int, placement: int, creative: int, now_ms: int
+    ) -> SlotMint:
+        """What mints tokens for ads of this publisher's placement; raises as ``fetch_slot_key``."""
+        slot = Slot(campaign, self.member, placement, creative)
+        return await fetch_slot_key(self._transport, self.facts, self._key, slot, now_ms)
+
+    async def postback_secret(self, campaign: int, now_ms: int) -> bytes:
+        """What signs conversions of this advertiser's campaign; raises as the function named."""
+        return await fetch_postback_secret(
+            self._transport, self.facts, self.member, self._key, campaign, now_ms
+        )
 
     async def declare(
         self,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from eth_utils import keccak
+from eth_hash.auto import keccak
 
 from adtally.errors import InvalidInput
 from adtally.events.checks import check_size, check_uint
@@ -39,6 +39,10 @@ STATEMENT_TYPE = (
 SUCCESSOR_TYPE = (
     "AttestorSetSuccessor(uint32 set,uint32 version,uint8 threshold,bytes32 attestorsHash)"
 )
+COLLECTOR_KEY_TYPE = (
+    "CollectorKeyRequest(address signer,uint8 kind,uint32 member,uint32 campaign,"
+    "uint32 placement,uint32 creative,uint64 requestedAtMs)"
+)
 
 LOG_DOMAIN_NAME = "adtally EventLog"
 ESCROW_DOMAIN_NAME = "adtally CampaignEscrow"
@@ -54,6 +58,7 @@ _CORRECTION_TYPEHASH = keccak(CORRECTION_TYPE.encode())
 _CHECKPOINT_TYPEHASH = keccak(CHECKPOINT_TYPE.encode())
 _STATEMENT_TYPEHASH = keccak(STATEMENT_TYPE.encode())
 _SUCCESSOR_TYPEHASH = keccak(SUCCESSOR_TYPE.encode())
+_COLLECTOR_KEY_TYPEHASH = keccak(COLLECTOR_KEY_TYPE.encode())
 
 
 def _uint(field: str, value: int, bits: int) -> bytes:
@@ -102,7 +107,7 @@ def domain_separator(name: str, chain_id: int, contract: Address) -> Hash:
 
 
 def log_domain(identity: LogIdentity) -> Hash:
-    """The domain of batches, receipts, declarations, corrections, checkpoints and successors."""
+    """The domain of all types but statements."""
     return domain_separator(LOG_DOMAIN_NAME, identity.chain_id, identity.event_log)
 
 
@@ -213,6 +218,32 @@ def correction_digest(
             + _int8("change", change)
             + _uint("reason", reason, 8)
             + _text("detail", detail)
+        ),
+    )
+
+
+def collector_key_digest(
+    domain: Hash,
+    signer: Address,
+    kind: int,
+    member: int,
+    campaign: int,
+    placement: int,
+    creative: int,
+    requested_at_ms: int,
+) -> Hash:
+    """What a member's event key signs to be given a key of the collector."""
+    return _digest(
+        domain,
+        keccak(
+            _COLLECTOR_KEY_TYPEHASH
+            + _address("signer", signer)
+            + _uint("kind", kind, 8)
+            + _uint("member", member, 32)
+            + _uint("campaign", campaign, 32)
+            + _uint("placement", placement, 32)
+            + _uint("creative", creative, 32)
+            + _uint("requested_at_ms", requested_at_ms, 64)
         ),
     )
 

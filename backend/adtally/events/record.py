@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import struct
-import uuid
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
@@ -25,11 +24,12 @@ VERDICT_OFFSET = 3
 NO_PARENT = bytes(16)
 
 _LAYOUT = struct.Struct(">BBBBIIII16s16s6s2sBBBx16s20sQHxx")
+_HIT_LAYOUT = struct.Struct(">BBBB16s16s16s6s2s3sx16s20s12x")
 _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
 _Code = TypeVar("_Code", bound=IntEnum)
 
-assert _LAYOUT.size == RECORD_SIZE
+assert _LAYOUT.size == _HIT_LAYOUT.size == RECORD_SIZE
 
 
 class EventType(IntEnum):
@@ -294,7 +294,8 @@ def new_event_id(occurred_at_ms: int, tail: bytes) -> bytes:
 
 def event_id_text(event_id: bytes) -> str:
     """The id as UUID text, as it appears in JSON."""
-    return str(uuid.UUID(bytes=event_id))
+    text = event_id.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def pack_fields(
@@ -325,6 +326,27 @@ def pack_fields(
         RECORD_KIND, kind, 0, 0, campaign, publisher, placement, creative, event_id, parent_id,
         occurred_at_ms.to_bytes(6, "big"), country, *classes, subject, context, value_minor_units,
         currency,
+    )  # fmt: skip
+
+
+def pack_hit(
+    kind: int,
+    slot: bytes,
+    event_id: bytes,
+    parent_id: bytes,
+    country: bytes,
+    classes: bytes,
+    subject: bytes,
+    context: bytes,
+) -> bytes:
+    """The bytes of a record without a value, of parts that are known to have their sizes.
+
+    ``slot`` are campaign, publisher, placement and creative as 16 bytes, ``classes`` device, user
+    agent and network as three; the time is the id's.
+    """
+    return _HIT_LAYOUT.pack(
+        RECORD_KIND, kind, 0, 0, slot, event_id, parent_id, event_id[:6], country, classes,
+        subject, context,
     )  # fmt: skip
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from coincurve import PrivateKey, PublicKey
-from eth_utils import keccak
+from eth_hash.auto import keccak
 
 from adtally.errors import VerificationFailed
 from adtally.types import Address, Hash
@@ -20,8 +22,14 @@ def address_of(private_key: bytes) -> Address:
 
 def sign(digest: Hash, private_key: bytes) -> bytes:
     """Sign a digest deterministically (RFC 6979)."""
-    raw = PrivateKey(private_key).sign_recoverable(digest, hasher=None)
+    raw = _private_key(private_key).sign_recoverable(digest, hasher=None)
     return raw[:64] + bytes((raw[64] + 27,))
+
+
+@lru_cache(maxsize=64)
+def _private_key(private_key: bytes) -> PrivateKey:
+    """Ready to sign: making it costs more than a signature, and a service has few keys."""
+    return PrivateKey(private_key)
 
 
 def recover(digest: Hash, signature: bytes) -> Address:

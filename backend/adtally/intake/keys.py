@@ -32,7 +32,7 @@ class OperatorKeys:
             NotFound: a key file is missing.
             StorageCorrupt: a file does not hold 32 bytes in hex.
         """
-        return OperatorKeys(*(_read(directory / f"{name}.key") for name in _NAMES))
+        return OperatorKeys(*(read_secret(directory / f"{name}.key") for name in _NAMES))
 
     @staticmethod
     def load_or_create(directory: Path) -> OperatorKeys:
@@ -41,11 +41,12 @@ class OperatorKeys:
         for name in _NAMES:
             path = directory / f"{name}.key"
             if not path.exists():
-                _create(path, secrets.token_bytes(32))
+                create_secret(path, secrets.token_bytes(32))
         return OperatorKeys.load(directory)
 
 
-def _read(path: Path) -> bytes:
+def read_secret(path: Path) -> bytes:
+    """32 bytes from a key file; raises NotFound or StorageCorrupt."""
     try:
         key = bytes.fromhex(path.read_text().strip())
     except FileNotFoundError:
@@ -67,7 +68,8 @@ def _read(path: Path) -> bytes:
     return key
 
 
-def _create(path: Path, key: bytes) -> None:
+def create_secret(path: Path, key: bytes) -> None:
+    """Write a key file that only its user can read; durable on return."""
     temporary = path.with_suffix(".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -70,6 +70,7 @@ def recovered_sequencer(
         files=files,
         segment_bytes=folders.segment_bytes,
         resume=None if snapshot is None else snapshot.store,
+        is_read_next=True,
     )
     try:
         snapshot, tree = _open_tree(folders.tree, folder, snapshot, files)

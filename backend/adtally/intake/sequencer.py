@@ -123,7 +123,7 @@ class Sequencer:
     ) -> None:
         self.store = store
         self.machine = machine
-        self.tree = tree or MerkleTree(packed_parents)
+        self.tree = MerkleTree(packed_parents) if tree is None else tree
         machine.leaves = self.tree
         self.failure: BaseException | None = None
         self.keeper: Keeper | None = None
@@ -292,7 +292,7 @@ class Sequencer:
         """Have room on disk for a group, or note why there is none."""
         if self.store.has_room(ROOM_BYTES):
             self._full = None
-        elif loop.time() >= self._room_tried_at + _ROOM_RETRY_SECONDS:
+        elif self._full is None or loop.time() >= self._room_tried_at + _ROOM_RETRY_SECONDS:
             self._room_tried_at = loop.time()
             try:
                 await loop.run_in_executor(self._writer, self.store.take_room, ROOM_BYTES)

@@ -12,6 +12,7 @@ import logging
 import mmap
 import os
 import re
+import shutil
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,12 +24,12 @@ import google_crc32c
 import msgspec
 import numpy as np
 
-from adtally.errors import StorageCorrupt
+from adtally.errors import StorageCorrupt, StorageFull
 from adtally.intake.receipts import BatchIndex
 from adtally.kernel import SOURCES
 from adtally.log.frame_index import FrameIndex
 from adtally.log.segment import Position
-from adtally.log.store import StorePoint
+from adtally.log.store import SPARE_BYTES, StorePoint
 from adtally.settlement.machine import MachineDump
 from adtally.types import Hash, LogIdentity
 
@@ -105,6 +106,18 @@ class SnapshotFolder:
         """Remove all: the log, or the tree, is not what they were made from."""
         for path in self._paths():
             path.unlink()
+
+    def require_room(self, snapshot: Snapshot) -> None:
+        """Leave to the log what it needs: a snapshot must not fill the disk.
+
+        Raises:
+            StorageFull: writing it would leave less than ``SPARE_BYTES`` twice over.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        size = sum(array.nbytes for _, array in _arrays(snapshot))
+        free = shutil.disk_usage(self._directory).free
+        if free < size + 2 * SPARE_BYTES:
+            raise StorageFull(f"{free} bytes free in {self._directory} for a snapshot of {size}")
 
     def path(self, snapshot: Snapshot) -> Path:
         """Where ``write`` puts it: a name that does not count yet."""

@@ -55,9 +55,11 @@ class Snapshotter:
         if self._tree.size - self._last_size >= self._every_entries:
             self._last_size = self._tree.size
             try:
-                child = self._fork(self._sequencer.snapshot())
-            except OSError as error:
-                logger.warning("no process for a snapshot, the next one is tried later: %s", error)
+                snapshot = self._sequencer.snapshot()
+                self._folder.require_room(snapshot)
+                child = self._fork(snapshot)
+            except (AdtallyError, OSError) as error:
+                logger.warning("no snapshot, the next one is tried later: %s", error)
             else:
                 self._running = asyncio.create_task(self._finish(*child), name="snapshot")
 
@@ -68,6 +70,7 @@ class Snapshotter:
         if self._tree.size > self._last_size:
             snapshot = self._sequencer.snapshot()
             try:
+                self._folder.require_room(snapshot)
                 path = self._folder.write(snapshot)
                 self._tree.sync()
                 self._folder.keep(path)

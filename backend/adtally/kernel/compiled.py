@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-leaf = njit(cache=True, _nrt=False)  # type: ignore[call-overload]
+leaf = njit(cache=True, _nrt=False, forceinline=True)  # type: ignore[call-overload]
 """For functions that read and write elements of arrays and nothing else.
 
 Otherwise each call counts a reference to every array it is given, up and down again: two atomic

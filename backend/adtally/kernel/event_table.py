@@ -12,8 +12,6 @@ tells a duplicate from a conflict, is 57 bits of a hash with a secret seed over 
 SHA-256: nobody can look for two records that share it, and for two that were not chosen so the
 chance is 2**-57. Places follow from a hash with the same seed: whoever chooses ids can't choose
 where they go.
-
-What is called from the rules takes arrays: tuples would count references to all of their arrays.
 """
 
 from __future__ import annotations
@@ -105,16 +103,16 @@ def digest_of(hashes, at, seed):
 
 
 @leaf
-def find_row(rows, directory, places, partitions, name, high, low, seed):
+def find_row(table, name, high, low):
     """The row of an event's key, or the free one where it would go; -1 without a partition."""
-    partition = np.int64(high >> _PARTITION)
-    slot = partition & (len(partitions) - 1)
-    if partitions[slot] != partition:
+    rows, partition = table.rows, np.int64(high >> _PARTITION)
+    slot = partition & (len(table.partitions) - 1)
+    if table.partitions[slot] != partition:
         return np.int64(-1)
-    found = event_hash(name, high, low, seed)
-    block = directory[slot, _place(found, places[slot])]
+    hashed = event_hash(name, high, low, table.seed)
+    block = table.directory[slot, _place(hashed, table.places[slot])]
     first = np.int64(block) * BLOCK_ROWS
-    at = found & _IN_BLOCK
+    at = hashed & _IN_BLOCK
     while True:
         row = first + np.int64(at)
         word = rows[row, 0]
@@ -130,13 +128,14 @@ def _place(found, places):
 
 
 @leaf
-def put_row(rows, taken, row, name, high, low, campaign, digest):
+def put_row(table, row, name, high, low, campaign, digest):
     """Take a free row for an event that is not accepted (yet)."""
+    rows = table.rows
     rows[row, 0] = name << _NAME | digest >> np.uint64(39)
     rows[row, 1] = high
     rows[row, 2] = low
     rows[row, 3] = campaign << _HALF | digest >> np.uint64(7) & _LOW_32
-    taken[row // BLOCK_ROWS] += 1
+    table.taken[row // BLOCK_ROWS] += 1
 
 
 @leaf
@@ -165,72 +164,69 @@ def used_bit(kind):
 
 
 @njit(cache=True)
-def make_room(
-    rows, taken, depth, free, counts, directory, places, partitions, seed,
-    records, first, end, floors, latest_ms,
-):  # fmt: skip
+def make_room(table, records, first, end, floors, latest_ms):
     """Have room for the records ``first`` to ``end``, at most ``CHUNK``, and touch their rows.
 
     Touching brings rows into the cache by loads that don't wait for each other. Events that will
     be refused for their age get no room. The caller has seen to it that blocks are left.
     """
+    rows, taken, directory, places = table.rows, table.taken, table.directory, table.places
+    partitions, seed = table.partitions, table.seed
     found = np.uint64(0)
     for at in range(first, end):
         high = word64(records, at, 20)
         occurred_at_ms = np.int64(high >> _ID_TAIL)
-        if occurred_at_ms < floors[0] or occurred_at_ms > latest_ms:
+        if occurred_at_ms < floors.event or occurred_at_ms > latest_ms:
             continue
         name = event_name(word32(records, at, 8), records[at, 1])
         hashed = event_hash(name, high, word64(records, at, 28), seed)
         partition = np.int64(high >> _PARTITION)
         slot = partition & (len(partitions) - 1)
         if partitions[slot] != partition:
-            directory[slot, 0] = _new_block(rows, taken, depth, free, counts)
+            directory[slot, 0] = _new_block(table)
             places[slot], partitions[slot] = 1, partition
         block = directory[slot, _place(hashed, places[slot])]
         if taken[block] >= FULL:
-            _relieve(
-                rows, taken, depth, free, counts, directory, places, slot, hashed, seed, floors
-            )
+            _relieve(table, slot, hashed, floors)
             block = directory[slot, _place(hashed, places[slot])]
         found |= rows[np.int64(block) * BLOCK_ROWS + np.int64(hashed & _IN_BLOCK), 0]
     return found
 
 
 @njit(cache=True)
-def _new_block(rows, taken, depth, free, counts):
+def _new_block(table):
     """An empty block that shares no bits."""
+    counts = table.counts
     if counts[_FREE] > 0:
         counts[_FREE] -= 1
-        block = free[counts[_FREE]]
-        rows[block * BLOCK_ROWS : (block + 1) * BLOCK_ROWS] = 0
+        block = table.free[counts[_FREE]]
+        table.rows[block * BLOCK_ROWS : (block + 1) * BLOCK_ROWS] = 0
     else:
         block = np.int32(counts[_UNTOUCHED])
-        if block == len(taken):
+        if block == len(table.taken):
             raise MemoryError("no block is left in the table of event ids")
         counts[_UNTOUCHED] += 1
-    taken[block] = depth[block] = 0
+    table.taken[block] = table.depth[block] = 0
     return block
 
 
 @njit(cache=True)
-def _relieve(
-    rows, taken, depth, free, counts, directory, places, slot, hashed, seed, floors
-):  # fmt: skip
+def _relieve(table, slot, hashed, floors):
     """Empty a full block of what is too old; if that is little, split it."""
-    block = directory[slot, _place(hashed, places[slot])]
-    kept = _taken_out(rows, taken, block, floors)
+    depth, directory, places = table.depth, table.directory[slot], table.places
+    block = directory[_place(hashed, places[slot])]
+    kept = _taken_out(table, block, floors)
     if len(kept) > _ROOMY:
         if places[slot] == 1 << depth[block]:
-            _double(directory[slot], places[slot])
+            _double(directory, places[slot])
             places[slot] *= 2
-        new = _new_block(rows, taken, depth, free, counts)
+        new = _new_block(table)
         span = places[slot] >> depth[block]
         start = _place(hashed, places[slot]) // span * span
-        directory[slot, start + span // 2 : start + span] = new
+        directory[start + span // 2 : start + span] = new
         depth[block] += 1
         depth[new] = depth[block]
-    _put_back(rows, taken, directory[slot], places[slot], kept, seed)
+    _put_back(table, directory, places[slot], kept)
 
 
 @njit(cache=True)
@@ -243,16 +239,17 @@ def _double(directory, places):
 
 
 @njit(cache=True)
-def _taken_out(rows, taken, block, floors):
+def _taken_out(table, block, floors):
     """Empty a block; returns the rows that are not too old."""
-    kept = np.empty((taken[block], ROW_WORDS), np.uint64)
+    rows = table.rows
+    kept = np.empty((table.taken[block], ROW_WORDS), np.uint64)
     count = 0
     for row in range(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS):
         if rows[row, 0] != 0 and _may_be_met(rows, row, floors):
             _copy_row(rows, row, kept, count)
             count += 1
     rows[block * BLOCK_ROWS : (block + 1) * BLOCK_ROWS] = 0
-    taken[block] = 0
+    table.taken[block] = 0
     return kept[:count]
 
 
@@ -260,27 +257,28 @@ def _taken_out(rows, taken, block, floors):
 def _may_be_met(rows, row, floors):
     """Whether a later entry can still ask for this event, as one sent again or as a parent."""
     occurred_at_ms = np.int64(rows[row, 1] >> _ID_TAIL)
-    if occurred_at_ms >= floors[0]:
+    if occurred_at_ms >= floors.event:
         return True
     kind = rows[row, 0] >> _NAME & np.uint64(7)
     if rows[row, 0] & ACCEPTED == 0:
         return False
     if kind == _IMPRESSION:
-        return occurred_at_ms >= floors[1]
-    return kind == _CLICK and occurred_at_ms >= floors[2]
+        return occurred_at_ms >= floors.impression
+    return kind == _CLICK and occurred_at_ms >= floors.click
 
 
 @leaf
-def _put_back(rows, taken, directory, places, kept, seed):
+def _put_back(table, directory, places, kept):
+    rows = table.rows
     for number in range(len(kept)):
         name = kept[number, 0] >> _NAME
-        hashed = event_hash(name, kept[number, 1], kept[number, 2], seed)
+        hashed = event_hash(name, kept[number, 1], kept[number, 2], table.seed)
         block = np.int64(directory[_place(hashed, places)])
         at = hashed & _IN_BLOCK
         while rows[block * BLOCK_ROWS + np.int64(at), 0] != 0:
             at = (at + np.uint64(1)) & _IN_BLOCK
         _copy_row(kept, number, rows, block * BLOCK_ROWS + np.int64(at))
-        taken[block] += 1
+        table.taken[block] += 1
 
 
 @leaf
@@ -295,22 +293,21 @@ def sweep(table, slot, place, floors):
 
     Returns the place behind it, the number of places at the end.
     """
-    rows, taken, depth, directory = table.rows, table.taken, table.depth, table.directory[slot]
+    taken, depth, directory = table.taken, table.depth, table.directory[slot]
     places = table.places[slot]
     block = directory[place]
-    kept = _taken_out(rows, taken, block, floors)
-    _put_back(rows, taken, directory, places, kept, table.seed)
+    _put_back(table, directory, places, _taken_out(table, block, floors))
     while depth[block] > 0:
         span = places >> depth[block]
         start = place // span * span
         neighbour = directory[start ^ span]
         if depth[neighbour] != depth[block] or taken[block] + taken[neighbour] > _SMALL:
             break
-        moved = _taken_out(rows, taken, neighbour, floors)
+        moved = _taken_out(table, neighbour, floors)
         depth[block] -= 1
         low = min(start, start ^ span)
         directory[low : low + 2 * span] = block
-        _put_back(rows, taken, directory, places, moved, table.seed)
+        _put_back(table, directory, places, moved)
         _give_back(table, neighbour)
     span = places >> depth[block]
     return place // span * span + span
@@ -337,22 +334,16 @@ def _give_back(table, block):
 @njit(cache=True)
 def find_key(table, name, high, low):
     """``find_row`` for one key."""
-    return find_row(
-        table.rows, table.directory, table.places, table.partitions, name, high, low, table.seed
-    )
+    return find_row(table, name, high, low)
 
 
 @njit(cache=True)
 def take_one(table, records, hashes, floors, latest_ms):
     """Take the id of a single record that is not too old, unless it is taken."""
-    make_room(
-        table.rows, table.taken, table.depth, table.free, table.counts, table.directory,
-        table.places, table.partitions, table.seed, records, 0, 1, floors, latest_ms,
-    )  # fmt: skip
+    make_room(table, records, 0, 1, floors, latest_ms)
     name = event_name(word32(records, 0, 8), records[0, 1])
     high, low = word64(records, 0, 20), word64(records, 0, 28)
-    row = find_key(table, name, high, low)
+    row = find_row(table, name, high, low)
     if table.rows[row, 0] == 0:
         digest = digest_of(hashes, 0, table.seed)
-        campaign = word32(records, 0, 4)
-        put_row(table.rows, table.taken, row, name, high, low, campaign, digest)
+        put_row(table, row, name, high, low, word32(records, 0, 4), digest)

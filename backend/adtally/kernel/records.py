@@ -35,6 +35,8 @@ class RecordArray(Sequence[bytes]):
     """
 
     def __init__(self, rows: Records) -> None:
+        # Read-only whoever made them: else compiled code would be compiled twice.
+        rows.setflags(write=False)
         self.rows = rows
 
     @staticmethod
@@ -75,8 +77,6 @@ class RecordArray(Sequence[bytes]):
         """The records with these verdicts."""
         rows = self.rows.copy()
         rows[:, VERDICT_OFFSET] = np.frombuffer(verdicts.codes, np.uint8)
-        # As those that came: compiled code is made anew for rows that can be written.
-        rows.flags.writeable = False
         return RecordArray(rows)
 
     def bundle(self) -> bytes:

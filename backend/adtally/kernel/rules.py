@@ -82,90 +82,88 @@ class Books(NamedTuple):
 
 
 @njit(cache=True)
-def judge(records, hashes, moment, facts, books, table, floors, verdicts):  # noqa: C901, PLR0915
+def judge(records, hashes, moment, facts, books, table, floors, verdicts):
     """Fill ``verdicts``, in log order.
 
     ``hashes`` are four words a record: of its own hash, which tells a duplicate from a conflict.
-
-    Tuples are taken apart once: handing them on would count references to all of their arrays,
-    for every event. For the same reason what is called from here takes arrays.
     """
-    rows, taken, seed = table.rows, table.taken, table.seed
-    directory, places, partitions = table.directory, table.places, table.partitions
-    campaign_keys, campaign_rows = facts.campaign_keys, facts.campaign_rows
-    order_keys, order_rows = facts.order_keys, facts.order_rows
-    campaigns, orders, limit, cap = facts.campaigns, facts.orders, facts.limit, facts.cap
-    price, price_milli = facts.price, facts.price_milli
-    placements, creatives, allowed = facts.placements, facts.creatives, facts.allowed
-    line, line_milli, highest = books.line, books.line_milli, books.highest
-    counts, total = books.counts, books.total
-    received_at_ms = moment.received_at_ms
-    latest_ms = received_at_ms + moment.max_clock_skew_ms
-    sender, is_collector, is_publisher = moment.sender, moment.is_collector, moment.is_publisher
-    reports_conversions = moment.publishers_report_conversions
-    agents, networks = moment.is_refused_agent, moment.is_refused_network
-    windows_ms, skew_ms = moment.windows_ms, moment.max_clock_skew_ms
-    for at in range(len(records)):
-        if at % CHUNK == 0:
-            # Stored, for the compiler leaves out loads whose result nobody wants.
-            verdicts[at] = _ONE & make_room(
-                rows, taken, table.depth, table.free, table.counts, directory, places, partitions,
-                seed, records, at, min(at + CHUNK, len(records)), floors, latest_ms,
-            )  # fmt: skip
-        kind = np.int64(records[at, 1])
-        campaign_id, publisher = word32(records, at, 4), word32(records, at, 8)
-        occurred_at_ms = np.int64(word48(records, at, 52))
-        campaign = _row_of(campaign_keys, campaign_rows, campaign_id, seed)
-        is_own = np.int64(publisher) == sender and is_publisher
-        is_advertiser = campaign >= 0 and campaigns[campaign, 0] == sender
-        order = parent = row = np.int64(-1)
-        if not (is_collector or _may_report(kind, is_own, is_advertiser, reports_conversions)):
-            verdict = _SENDER_NOT_ALLOWED
-        elif occurred_at_ms < floors[0]:
-            verdict = _TOO_OLD
-        elif occurred_at_ms > latest_ms:
-            verdict = _IN_THE_FUTURE
-        else:
-            name = event_name(publisher, kind)
-            high, low = word64(records, at, 20), word64(records, at, 28)
-            digest = digest_of(hashes, at, seed)
-            row = find_row(rows, directory, places, partitions, name, high, low, seed)
-            if rows[row, 0] != 0:
-                verdict = _DUPLICATE if has_digest(rows, row, digest) else _CONFLICT
-            else:
-                put_row(rows, taken, row, name, high, low, campaign_id, digest)
-                verdict = 0
-        if verdict == 0:
-            verdict = _flight(kind, occurred_at_ms, received_at_ms, campaigns, campaign)
-        if verdict == 0:
-            order = _row_of(order_keys, order_rows, campaign_id << _HALF | publisher, seed)
-            verdict = _order(orders, order, occurred_at_ms)
-        if verdict == 0:
-            verdict = _inventory(records, at, order, orders, placements, creatives, allowed, seed)
-        if verdict == 0 and agents[records[at, 61]]:
-            verdict = _KNOWN_BOT
-        if verdict == 0 and networks[records[at, 62]]:
-            verdict = _DATA_CENTER
-        if verdict == 0 and kind != _IMPRESSION:
-            parent_kind = _CLICK if kind == _CONVERSION else _IMPRESSION
-            parent = find_row(
-                rows, directory, places, partitions, event_name(publisher, parent_kind),
-                word64(records, at, 36), word64(records, at, 44), seed,
-            )  # fmt: skip
-            oldest_ms = floors[2] if kind == _CONVERSION else floors[1]
-            verdict = _parent(
-                records, at, occurred_at_ms, rows, parent, oldest_ms, windows_ms[kind], skew_ms
-            )
-        if verdict == 0:
-            verdict = _book(
-                kind, campaign, order, price, price_milli, cap, limit,
-                line, line_milli, highest, counts, total,
-            )  # fmt: skip
-        if verdict == _ACCEPTED:
-            rows[row, 0] |= ACCEPTED
-            if parent >= 0:
-                rows[parent, 0] |= used_bit(kind)
-        verdicts[at] = verdict
+    for first in range(0, len(records), CHUNK):
+        end = min(first + CHUNK, len(records))
+        latest_ms = moment.received_at_ms + moment.max_clock_skew_ms
+        # Stored, for the compiler leaves out loads whose result nobody wants.
+        verdicts[first] = _ONE & make_room(table, records, first, end, floors, latest_ms)
+        for at in range(first, end):
+            verdicts[at] = _judge(records, at, hashes, moment, facts, books, table, floors)
+
+
+@leaf
+def _judge(records, at, hashes, moment, facts, books, table, floors):
+    """The verdict on one record; books it and takes its id."""
+    kind, publisher = np.int64(records[at, 1]), word32(records, at, 8)
+    campaign_id, seed = word32(records, at, 4), table.seed
+    campaign = _row_of(facts.campaign_keys, facts.campaign_rows, campaign_id, seed)
+    verdict = _before_id(records, at, facts, moment, campaign, floors)
+    if verdict != 0:
+        return verdict
+    name = event_name(publisher, kind)
+    high, low = word64(records, at, 20), word64(records, at, 28)
+    row = find_row(table, name, high, low)
+    digest = digest_of(hashes, at, seed)
+    if table.rows[row, 0] != 0:
+        return _DUPLICATE if has_digest(table.rows, row, digest) else _CONFLICT
+    put_row(table, row, name, high, low, campaign_id, digest)
+    order = _row_of(facts.order_keys, facts.order_rows, campaign_id << _HALF | publisher, seed)
+    verdict = _after_id(records, at, facts, moment, campaign, order, seed)
+    if verdict != 0:
+        return verdict
+    parent = np.int64(-1)
+    if kind != _IMPRESSION:
+        parent, verdict = _parent(records, at, moment, table, floors)
+        if verdict != 0:
+            return verdict
+    verdict = _book(kind, campaign, order, facts, books)
+    if verdict == _ACCEPTED:
+        table.rows[row, 0] |= ACCEPTED
+        if parent >= 0:
+            table.rows[parent, 0] |= used_bit(kind)
+    return verdict
+
+
+@leaf
+def _before_id(records, at, facts, moment, campaign, floors):
+    """Why the event does not even take its id."""
+    kind, publisher = np.int64(records[at, 1]), np.int64(word32(records, at, 8))
+    is_own = publisher == moment.sender and moment.is_publisher
+    is_advertiser = campaign >= 0 and facts.campaigns[campaign, 0] == moment.sender
+    if not (
+        moment.is_collector
+        or _may_report(kind, is_own, is_advertiser, moment.publishers_report_conversions)
+    ):
+        return _SENDER_NOT_ALLOWED
+    occurred_at_ms = np.int64(word48(records, at, 52))
+    if occurred_at_ms < floors.event:
+        return _TOO_OLD
+    if occurred_at_ms > moment.received_at_ms + moment.max_clock_skew_ms:
+        return _IN_THE_FUTURE
+    return 0
+
+
+@leaf
+def _after_id(records, at, facts, moment, campaign, order, seed):
+    """Why the event does not count, whatever its parent and the money."""
+    kind, occurred_at_ms = np.int64(records[at, 1]), np.int64(word48(records, at, 52))
+    verdict = _flight(kind, occurred_at_ms, moment.received_at_ms, facts.campaigns, campaign)
+    if verdict != 0:
+        return verdict
+    verdict = _order(facts.orders, order, occurred_at_ms)
+    if verdict != 0:
+        return verdict
+    verdict = _inventory(records, at, order, facts, seed)
+    if verdict != 0:
+        return verdict
+    if moment.is_refused_agent[records[at, 61]]:
+        return _KNOWN_BOT
+    return _DATA_CENTER if moment.is_refused_network[records[at, 62]] else 0
 
 
 @leaf
@@ -205,15 +203,15 @@ def _order(orders, order, occurred_at_ms):
 
 
 @leaf
-def _inventory(records, at, order, orders, placements, creatives, allowed, seed):
+def _inventory(records, at, order, facts, seed):
     placement = word32(records, at, 12)
-    if not _is_in(placements, word32(records, at, 8) << _HALF | placement, seed):
+    if not _is_in(facts.placements, word32(records, at, 8) << _HALF | placement, seed):
         return _PLACEMENT_NOT_ALLOWED
     listed = np.uint64(order + 1) << _HALF | placement
-    if orders[order, 1] != 0 and not _is_in(allowed, listed, seed):
+    if facts.orders[order, 1] != 0 and not _is_in(facts.allowed, listed, seed):
         return _PLACEMENT_NOT_ALLOWED
     creative = word32(records, at, 4) << _HALF | word32(records, at, 16)
-    return 0 if _is_in(creatives, creative, seed) else _CREATIVE_NOT_ALLOWED
+    return 0 if _is_in(facts.creatives, creative, seed) else _CREATIVE_NOT_ALLOWED
 
 
 @leaf
@@ -222,40 +220,45 @@ def _is_in(keys, key, seed):
 
 
 @leaf
-def _parent(records, at, occurred_at_ms, rows, parent, oldest_ms, window_ms, skew_ms):
-    """Why the event may not have the parent it names, which stands in a row or (-1) nowhere."""
+def _parent(records, at, moment, table, floors):
+    """Row of the parent that the event names (-1 is none), and why it may not."""
+    kind = np.int64(records[at, 1])
+    is_conversion = kind == _CONVERSION
+    name = event_name(word32(records, at, 8), _CLICK if is_conversion else _IMPRESSION)
+    row = find_row(table, name, word64(records, at, 36), word64(records, at, 44))
     parent_at_ms = np.int64(word48(records, at, 36))
-    elapsed_ms = occurred_at_ms - parent_at_ms
-    is_timely = -skew_ms <= elapsed_ms <= window_ms
-    if not is_timely or parent_at_ms < oldest_ms or not is_accepted(rows, parent):
-        return _UNKNOWN_PARENT
-    if campaign_in(rows, parent) != word32(records, at, 4):
-        return _UNKNOWN_PARENT
-    return _PARENT_ALREADY_USED if rows[parent, 0] & used_bit(records[at, 1]) != 0 else 0
+    elapsed_ms = np.int64(word48(records, at, 52)) - parent_at_ms
+    is_timely = -moment.max_clock_skew_ms <= elapsed_ms <= moment.windows_ms[kind]
+    oldest_ms = floors.click if is_conversion else floors.impression
+    if not is_timely or parent_at_ms < oldest_ms or not is_accepted(table.rows, row):
+        return row, _UNKNOWN_PARENT
+    if campaign_in(table.rows, row) != word32(records, at, 4):
+        return row, _UNKNOWN_PARENT
+    is_used = table.rows[row, 0] & used_bit(kind) != 0
+    return row, _PARENT_ALREADY_USED if is_used else 0
 
 
 @leaf
-def _book(
-    kind, campaign, order, price, price_milli, cap, limit, line, line_milli, highest, counts, total
-):  # fmt: skip
+def _book(kind, campaign, order, facts, books):
     """Charge an event, if the order's cap and the campaign's funding allow it."""
-    milli = line_milli[order] + price_milli[order, kind]
+    line, total, price = books.line, books.total, facts.price
+    milli = books.line_milli[order] + facts.price_milli[order, kind]
     carry = np.uint64(0)
     if milli >= _MILLI:
         milli -= _MILLI
         carry = _ONE
     rise_high, rise_low = _sum(price[order, kind, 0], price[order, kind, 1], np.uint64(0), carry)
     line_high, line_low = _sum(line[order, 0], line[order, 1], rise_high, rise_low)
-    if _is_over(line_high, line_low, cap, order):
+    if _is_over(line_high, line_low, facts.cap, order):
         return _ORDER_CAP_REACHED
     total_high, total_low = _sum(total[campaign, 0], total[campaign, 1], rise_high, rise_low)
-    if _is_over(total_high, total_low, limit, campaign):
+    if _is_over(total_high, total_low, facts.limit, campaign):
         return _BUDGET_EXHAUSTED
-    line_milli[order] = milli
+    books.line_milli[order] = milli
     line[order, 0], line[order, 1] = line_high, line_low
-    if _is_over(line_high, line_low, highest, order):
-        highest[order, 0], highest[order, 1] = line_high, line_low
-    counts[order, kind] += 1
+    if _is_over(line_high, line_low, books.highest, order):
+        books.highest[order, 0], books.highest[order, 1] = line_high, line_low
+    books.counts[order, kind] += 1
     total[campaign, 0], total[campaign, 1] = total_high, total_low
     return _ACCEPTED
 

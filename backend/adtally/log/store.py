@@ -19,6 +19,7 @@ from adtally.log.bundle import decode_bundle, encode_bundle, slice_bundle
 from adtally.log.files import FileLayer, OsFiles, write_all
 from adtally.log.frame_index import FrameIndex, FramePlace
 from adtally.log.segment import (
+    HEADER_SIZE,
     MAX_PAYLOAD,
     FrameHeader,
     Position,
@@ -26,6 +27,7 @@ from adtally.log.segment import (
     damaged,
     encode_frame,
     read_frame,
+    read_header,
     scan_segment,
     segment_index,
     segment_name,
@@ -36,6 +38,7 @@ SPARE_BYTES = 64 * 2**20
 """To leave on the disk for what grows beside the log: its tree, the control database, reports."""
 LOCK_NAME = "lock"
 _READ_BYTES = 4 * 2**20
+_SKIM_BYTES = 64 * 2**10
 _NO_DESCRIPTOR = -1
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -98,6 +101,7 @@ class LogStore:
         files: FileLayer | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         resume: StorePoint | None = None,
+        is_read_next: bool = False,
     ) -> LogStore:
         """Open a log, new or not, for writing; a torn tail is truncated.
 
@@ -107,6 +111,8 @@ class LogStore:
             segment_bytes: a new segment is preallocated to it, and is full when it reaches it.
             resume: what ``point`` gave for this very log, durable since: only what was appended
                 after it is read. The rest is checked when it is asked for.
+            is_read_next: the caller reads all of that anyway, which checks it: of full segments
+                only the frames' headers are read here.
 
         Raises:
             Conflict: another process (or object) has it open.
@@ -129,7 +135,7 @@ class LogStore:
             )
         store = cls(directory, files, segment_bytes, lock)
         try:
-            store._recover(resume)
+            store._recover(resume, skims=is_read_next)
         except OSError as error:
             store.close()
             raise _failed(directory, error) from error
@@ -314,7 +320,7 @@ class LogStore:
 
     # Recovery
 
-    def _recover(self, resume: StorePoint | None) -> None:
+    def _recover(self, resume: StorePoint | None, *, skims: bool) -> None:
         names = self._files.list_names(self._directory)
         names = sorted(name for name in names if segment_index(name) >= 0)
         scan = None
@@ -325,7 +331,9 @@ class LogStore:
             names = names[known:]
         for number, name in enumerate(names):
             self._begin_segment(name)
-            scan = self._scan(name, 0, is_last=number == len(names) - 1)
+            is_last = number == len(names) - 1
+            if is_last or not (skims and self._skim(name)):
+                scan = self._scan(name, 0, is_last=is_last)
         if scan is not None:
             self._reopen_last(scan)
         self._position = Position(
@@ -369,6 +377,28 @@ class LogStore:
         for offset, header in scan.frames:
             self._enter(offset, header)
         return scan
+
+    def _skim(self, name: str) -> bool:
+        """Enter the frames of a full segment by their headers; False if one is not as it should be.
+
+        What is wrong then, ``_scan`` says.
+        """
+        path, position = self._directory / name, self._position
+        found: list[tuple[int, FrameHeader]] = []
+        window, begin, at = b"", 0, 0
+        while True:
+            if at + HEADER_SIZE > begin + len(window):
+                window, begin = self._files.read(path, at, _SKIM_BYTES), at
+            header = read_header(window, at - begin)
+            if header is None or not position.admits(header):
+                break
+            found.append((at, header))
+            position = position.after(header)
+            at += header.size
+        ends_there = bool(found) and len(self._files.read(path, at - 1, 2)) == 1
+        for offset, header in found if ends_there else ():
+            self._enter(offset, header)
+        return ends_there
 
     def _reopen_last(self, scan: Scan) -> None:
         """Open the last segment for appending, without its torn tail, and make sure of its end."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from eth_utils import keccak
+from eth_hash.auto import keccak
 
 from adtally.errors import NotFound
 from adtally.types import Counts, Hash, Line

@@ -122,7 +122,7 @@ async def test_membership__register_and_change__reads_back(hardhat_site: ChainSi
     assert await people.member_count() == 1
     operator = await people.member(1)
     assert operator.account == OPERATOR.address
-    assert operator.roles == Role.OPERATOR
+    assert operator.roles == Role.OPERATOR | Role.COLLECTOR
     assert operator.event_key == hardhat_site.deployment.receipt_signer
     account = secrets.token_bytes(20)
     await hardhat_site.wallet(DEPLOYER).send(

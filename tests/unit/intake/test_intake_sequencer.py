@@ -28,7 +28,7 @@ from adtally.events.signature import address_of, recover, sign
 from adtally.events.verdict import Verdict
 from adtally.intake.clock import VirtualClock
 from adtally.intake.corrections import Entered, enter_correction
-from adtally.intake.sequencer import Sequencer
+from adtally.intake.sequencer import ROOM_BYTES, Sequencer
 from adtally.kernel.engine import KernelEngine
 from adtally.log.proof import verify_inclusion
 from adtally.log.store import LogStore
@@ -193,6 +193,19 @@ async def test_submit__disk_full__refused_until_there_is_room_and_reads_go_on(
     assert (await sequencer.submit(second)).receipt.first_index == size
     assert sequencer.failure is None
     await sequencer.stop()
+
+
+@pytest.mark.asyncio
+async def test_submit__segment_nearly_full__room_is_taken_before_every_group(
+    sequencer: Sequencer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(sequencer.store, "has_room", lambda _: False)
+    monkeypatch.setattr(sequencer.store, "take_room", taken.append)
+    world = World()
+    for _ in range(3):
+        await sequencer.submit(world.batch([world.event()]))
+    assert taken == [ROOM_BYTES] * 3
 
 
 @pytest.mark.asyncio

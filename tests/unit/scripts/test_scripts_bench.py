@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scripts import figures
 from scripts.bench import __main__ as bench
+from scripts.bench import others
 from scripts.bench.parts import tessera
 from scripts.bench.sheet import RATIOS, Ratio, Sheet, ratios
 from scripts.bench.stage import Stage
@@ -102,6 +106,23 @@ def test_report__two_sheets_with_one_figure__refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(bench, "commit", lambda _: "c0ffee")
     with pytest.raises(ValueError, match=r"a\.b"):
         bench._report([sheet(a__b=1), sheet(a__b=1)], {})
+
+
+def test_circumstances__others_busy_in_one_part__a_note_names_it() -> None:
+    notes = bench._circumstances({"intake": 0.05, "tessera": 0.42, "http": None}).notes
+    assert notes == ["the machine was not quiet: others used 42% of its cores during tessera"]
+
+
+def test_others__work_of_this_process_and_its_children__is_not_theirs() -> None:
+    """Half a second of work here, half in a child: both are counted, as own."""
+    busy, own = others.busy_seconds(), others.own_seconds()
+    spin = "import time\nwhile time.process_time() < 0.5: pass"
+    subprocess.run([sys.executable, "-c", spin], check=True)
+    exec(spin.replace("0.5", str(time.process_time() + 0.5)))
+    spent = others.own_seconds() - own
+    assert 0.9 < spent < 5
+    if busy is not None:
+        assert (others.busy_seconds() or 0) - busy > 0.8 * spent
 
 
 MOUNTINFO = """\

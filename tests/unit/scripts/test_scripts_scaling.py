@@ -28,7 +28,7 @@ from adtally.types import Counts, Rates
 
 COSTS = unit_costs(recorded())
 # Four logs' worth of ids, so that campaigns are spread.
-SMALL = Scenario("small", 7, 2_000_003, 40, 60, memory_bytes=2_000_000 * 54 // 4)
+SMALL = Scenario("small", 7, 2_000_003, 40, 60, memory_bytes=int(2_000_000 * COSTS.id_bytes / 4))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,8 @@ def test_simulate__same_seed__same_day_and_another_seed_another(day: Outcome) ->
 
 
 def test_simulate__twice_the_events__twice_the_records_and_ids(day: Outcome) -> None:
-    doubled = simulate(replace(SMALL, events=2 * SMALL.events), COSTS)
+    twice = replace(SMALL, events=2 * SMALL.events, memory_bytes=2 * SMALL.memory_bytes)
+    doubled = simulate(twice, COSTS)
     assert doubled.resources.id_bytes == pytest.approx(2 * day.resources.id_bytes)
     # Envelopes are shared by more events, frames by more batches.
     assert 1.5 < doubled.resources.log_bytes / day.resources.log_bytes <= 2
@@ -104,7 +105,7 @@ def test_day_curve__sums_to_one_and_evening_is_the_peak() -> None:
 
 
 def test_place__memory_of_logs__never_overcommitted(day: Outcome) -> None:
-    ids = log_events(day.placement.streams, day.placement.logs) * id_bytes_of_an_event(SMALL)
+    ids = log_events(day.placement.streams, day.placement.logs) * id_bytes_of_an_event(SMALL, COSTS)
     assert ids.max() <= SMALL.memory_bytes
     assert day.day.load.max() <= SMALL.peak_load * 1.2
 
@@ -129,13 +130,24 @@ def test_place__slow_sequencers__more_logs_until_the_peak_fits() -> None:
     ("window_ms", "days"), [(86_400_000, 1.0), (7 * 86_400_000, 7.0), (0, 0.0)]
 )
 def test_id_bytes__whole_days__rows_of_those_days(window_ms: int, days: float) -> None:
-    per_event = id_bytes_of_an_event(replace(SMALL, id_window_ms=window_ms))
-    assert per_event == pytest.approx(days * 32 / 0.6)
+    scenario = replace(SMALL, id_window_ms=window_ms, id_partition_ms=0)
+    per_event = id_bytes_of_an_event(scenario, COSTS)
+    assert per_event == pytest.approx(days * COSTS.id_bytes)
 
 
 def test_id_bytes__an_hour__more_than_a_24th_because_of_the_peak() -> None:
-    hour = id_bytes_of_an_event(replace(SMALL, id_window_ms=3_600_000)) * 24 / (32 / 0.6)
-    assert 1.1 < hour < 1.6
+    scenario = replace(SMALL, id_window_ms=3_600_000, id_partition_ms=0)
+    hour = id_bytes_of_an_event(scenario, COSTS)
+    assert 1.1 < hour * 24 / COSTS.id_bytes < 1.6
+    with_partition = id_bytes_of_an_event(replace(scenario, id_partition_ms=2**22), COSTS)
+    assert 2.0 < with_partition / hour < 2.2
+
+
+def test_unit_costs__memory_of_ids__measured_if_it_was_else_from_the_row() -> None:
+    table = {name: each for name, each in recorded().items() if name != inputs.IDS}
+    assert unit_costs(table).id_bytes == pytest.approx(32 / 0.6)
+    measured = {**table, inputs.IDS: Measured(41.5, "bytes", "made up")}
+    assert unit_costs(measured).id_bytes == 41.5
 
 
 def test_play__sequencer_down_for_25_s__nothing_is_taken_then_all_is() -> None:

@@ -1,0 +1,1 @@
+"""Single hits: tokens checked, batched, signed by the collector, answered from their verdicts."""

@@ -1,0 +1,1 @@
+"""What ``make faults`` runs: a real service that is killed, starved, lied to and overloaded."""
