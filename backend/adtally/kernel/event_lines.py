@@ -102,8 +102,6 @@ def read_events(body: bytes, start: int, end: int, separator: bytes) -> RecordAr
     rows = np.zeros((room, RECORD_SIZE), np.uint8)
     if _read_all(text, end - start, separator[0], rows) != room:
         return None
-    # As the rows of binary bodies: for others, all that reads rows would be compiled again.
-    rows.flags.writeable = False
     records = RecordArray(rows)
     return records if records.first_refused == room else None
 

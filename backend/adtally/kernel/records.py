@@ -78,8 +78,6 @@ class RecordArray(Sequence[bytes]):
         """The records with these verdicts."""
         rows = self.rows.copy()
         rows[:, VERDICT_OFFSET] = np.frombuffer(verdicts.codes, np.uint8)
-        # As those that came: compiled code is made anew for rows that can be written.
-        rows.flags.writeable = False
         return RecordArray(rows)
 
     def bundle(self) -> bytes:
