@@ -36,7 +36,6 @@ class RecordArray(Sequence[bytes]):
     """
 
     def __init__(self, rows: Records) -> None:
-        # Read-only whoever made them: else compiled code would be compiled twice.
         self.rows = rows.view()
         self.rows.flags.writeable = False
 
