@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from scripts.figures import Part, commit, report_json, write_json
+from scripts.figures import commit, report_json, write_json
 
-from .report import part, show
+from .report import part
 from .run import Options, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,9 +43,8 @@ def main() -> int:
     result = asyncio.run(run(options, console))
     if busy > _QUIET:
         result.notes.append(f"the machine was not quiet: load average {busy:.1f} at the start")
-    report = report_json([part(result), Part({}, {}, [])], commit(ROOT))
+    report = report_json([part(result)], commit(ROOT))
     write_json(BUILD / "report.json", report)
-    show(result.windows, console)
     for name, figure in report["figures"].items():
         console.print(f"{name} = {figure['value']:,} {figure['unit']}", highlight=False)
     console.print(f"audit: {result.audit}", highlight=False)

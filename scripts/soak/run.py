@@ -19,7 +19,7 @@ from adtally.demo.play import audit_outcome
 from adtally.demo.waiting import wait_for
 
 from .plan import ADVERTISER, ORDERS, WEIGHTS, soak_plan, soak_rules
-from .report import Result
+from .report import Result, show
 from .sender import Maker, Sender
 from .site import Site
 from .traffic import Parcel, World
@@ -167,6 +167,7 @@ async def _soak(
         attestors=watcher.attestors,
     )
     _judge(result, watcher)
+    show(windows, console)
     await _close(site, watcher, result, options, console)
     return result
 

@@ -1,6 +1,6 @@
 """What earlier entries leave behind for later verdicts: ids seen, and parents that count.
 
-Both tables are cut into hours of occurred-at, so that what the age rules make unreachable is
+Both tables are cut into minutes of occurred-at, so that what the age rules make unreachable is
 dropped whole. Dropping can't be observed: below the floors of ``age_floors`` nothing is looked up.
 """
 
@@ -13,7 +13,7 @@ from adtally.events.record import AdEvent, EventType
 from adtally.verification.age_floors import AgeFloors
 from adtally.verification.rule_set import RuleSet
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
 
 EventKey = tuple[int, EventType, bytes]
 """Publisher (member id), event type and event id."""
@@ -54,13 +54,13 @@ class EventIndex:
 
     def first_body(self, event: AdEvent) -> bytes | None:
         """Digest of the first record with the event's id, None if there is none in the window."""
-        hour = event.occurred_at_ms // HOUR_MS
-        return self._seen.get(hour, {}).get(event_key(event))
+        minute = event.occurred_at_ms // MINUTE_MS
+        return self._seen.get(minute, {}).get(event_key(event))
 
     def remember(self, event: AdEvent, digest: bytes) -> None:
         """Take the event's id."""
-        hour = event.occurred_at_ms // HOUR_MS
-        self._seen.setdefault(hour, {})[event_key(event)] = digest
+        minute = event.occurred_at_ms // MINUTE_MS
+        self._seen.setdefault(minute, {})[event_key(event)] = digest
 
     def knows(self, event: AdEvent) -> bool:
         """Whether the event's id is taken, as far as ids are remembered."""
@@ -79,13 +79,13 @@ class EventIndex:
         occurred_at_ms = event_id_time_ms(event_id)
         if occurred_at_ms < self.floors.oldest_parent_ms(kind):
             return None
-        hour = occurred_at_ms // HOUR_MS
-        return self._parents.get(hour, {}).get((publisher, kind, event_id))
+        minute = occurred_at_ms // MINUTE_MS
+        return self._parents.get(minute, {}).get((publisher, kind, event_id))
 
     def add_parent(self, event: AdEvent) -> None:
         """Keep an accepted event that others may name as parent; the first of an id stands."""
-        hour = event.occurred_at_ms // HOUR_MS
-        self._parents.setdefault(hour, {}).setdefault(
+        minute = event.occurred_at_ms // MINUTE_MS
+        self._parents.setdefault(minute, {}).setdefault(
             event_key(event), Parent(event.campaign, event.occurred_at_ms)
         )
 
@@ -94,14 +94,14 @@ class EventIndex:
         self.floors.advance(now_ms, rules)
         floors = self.floors
         oldest_parent_ms = min(floors.oldest_impression_ms, floors.oldest_click_ms)
-        hours = (floors.oldest_event_ms // HOUR_MS, oldest_parent_ms // HOUR_MS)
-        if hours != self._pruned_to:
-            self._pruned_to = hours
-            _drop_before(self._seen, hours[0])
-            _drop_before(self._parents, hours[1])
+        minutes = (floors.oldest_event_ms // MINUTE_MS, oldest_parent_ms // MINUTE_MS)
+        if minutes != self._pruned_to:
+            self._pruned_to = minutes
+            _drop_before(self._seen, minutes[0])
+            _drop_before(self._parents, minutes[1])
 
 
 def _drop_before(table: dict[int, dict[EventKey, bytes]] | dict[int, dict[EventKey, Parent]],
-                 hour: int) -> None:  # fmt: skip
-    for old in [key for key in table if key < hour]:
+                 minute: int) -> None:  # fmt: skip
+    for old in [key for key in table if key < minute]:
         del table[old]
