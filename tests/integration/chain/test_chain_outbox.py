@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -452,7 +453,10 @@ async def test_outbox__mined_but_reverted__fails_once_that_is_final(
     await _rpc(site, "evm_setAutomine", True)
     rival = register(Role.ADVERTISER)
     message = {"from": "0x" + OPERATOR.address.hex(), "to": "0x" + rival.to.hex()}
-    await _rpc(site, "eth_sendTransaction", message | {"data": "0x" + rival.data.hex()})
+    sent = await _rpc(site, "eth_sendTransaction", message | {"data": "0x" + rival.data.hex()})
+    # It is mined a moment later; a nonce that is set before would be counted up again.
+    while await _rpc(site, "eth_getTransactionReceipt", sent) is None:
+        await asyncio.sleep(0.01)
     await _rpc(site, "anvil_setNonce", "0x" + OPERATOR.address.hex(), "0x0")
     failed = await office.step_until(row, OutboxState.FAILED)
     assert "AccountTaken(" in (failed.error or "")
