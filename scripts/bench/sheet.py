@@ -52,6 +52,7 @@ _SINGLE = ("ingest.hits_per_second", "ingest.binary_1.events_per_second")
 
 RATIOS = (
     Ratio("ingest.ratio_naive", _BEST, "naive.events_per_second"),
+    Ratio("ingest.ratio_naive_single", _SINGLE, "naive.single_events_per_second"),
     Ratio("ingest.ratio_plain", _BEST, "ingest.plain.events_per_second"),
     Ratio("ingest.ratio_sha256_limit", _BEST, "limit.sha256_per_second"),
     Ratio("ingest.ratio_http_body_limit", _BEST, "limit.http_body_events_per_second"),
