@@ -13,11 +13,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from importlib.metadata import version
 from pathlib import Path
 
 import numba
 
+_KEPT_SECONDS = 30 * 86_400
 _HERE = Path(__file__).parent
 _READ_AS_CONSTANTS = [
     _HERE.parent / name for name in ("events", "verification", "settlement", "rfc9162.py")
@@ -38,14 +40,15 @@ def _python_files(path: Path) -> list[Path]:
 
 
 def _cache_folder() -> Path:
-    """For what is compiled from these very sources; what came from others is removed."""
+    """For what is compiled from these very sources; old ones of others are removed."""
     given = os.environ.get("NUMBA_CACHE_DIR")
     parent = Path(given) if given else _HERE / "__pycache__"
     if not given and not os.access(_HERE, os.W_OK):
         parent = Path.home() / ".cache" / "adtally"
     folder = parent / f"compiled-{SOURCES}"
     for other in parent.glob("compiled-*"):
-        if other != folder:
+        # Not at once: a service of another version may be running from it.
+        if other != folder and other.stat().st_mtime < time.time() - _KEPT_SECONDS:
             shutil.rmtree(other, ignore_errors=True)
     return folder
 
