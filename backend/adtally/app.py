@@ -43,7 +43,7 @@ from adtally.events.signature import address_of
 from adtally.intake.clock import Clock, SystemClock, VirtualClock
 from adtally.intake.garbage import spare_long_lived_objects
 from adtally.intake.keys import OperatorKeys
-from adtally.intake.recovery import LogFolders, recovered_sequencer
+from adtally.intake.recovery import recovered_sequencer
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.archive import ArchiveJob
 from adtally.jobs.attestations import AttestationDesk
@@ -84,24 +84,22 @@ def _open_sequencer(
 ) -> Sequencer:
     """Replay the log; the machine's own bytes are guarded by CRC and by the checkpoints."""
     prepare()
-    is_compiled = settings.engine == "kernel"
     machine = LogMachine(
         deployment.log_identity,
         deployment.escrow_domain,
         verify_signatures=False,
         engine=partial(KernelEngine, memory_bytes=settings.dedupe_memory_bytes)
-        if is_compiled
+        if settings.engine == "kernel"
         else PlainEngine,
-    )
-    folders = LogFolders(
-        settings.log_dir,
-        settings.tree_dir,
-        settings.snapshots_dir,
-        settings.snapshot_every_entries if is_compiled else None,
     )
     files = _open_files(settings, deployment)
     sequencer = recovered_sequencer(
-        folders, machine, clock, keys.receipt, on_failure=_ask_to_stop, files=files
+        settings.log_folders,
+        machine,
+        clock,
+        keys.receipt,
+        on_failure=_ask_to_stop,
+        files=files,
     )
     machine.require_signatures()
     if isinstance(files, ArchivedFiles):

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adtally.analytics.currencies import FxRate, parse_fx_rates
 from adtally.errors import InvalidInput
+from adtally.intake.recovery import LogFolders
 from adtally.verification.rule_set import RuleSet
 
 
@@ -108,6 +109,12 @@ class Settings(BaseSettings):
     @property
     def snapshots_dir(self) -> Path:
         return self.data_dir / "snapshots"
+
+    @property
+    def log_folders(self) -> LogFolders:
+        """The log, and what is derived from it; only the compiled rules have snapshots."""
+        every = self.snapshot_every_entries if self.engine == "kernel" else None
+        return LogFolders(self.log_dir, self.tree_dir, self.snapshots_dir, every)
 
     @property
     def keys_dir(self) -> Path:

@@ -21,7 +21,7 @@ from adtally.collector.visitors import DailySalts
 from adtally.config import Settings
 from adtally.events.signature import address_of
 from adtally.intake.clock import Clock, VirtualClock
-from adtally.intake.recovery import LogFolders, recovered_sequencer
+from adtally.intake.recovery import recovered_sequencer
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.attestations import AttestationDesk
 from adtally.kernel.engine import KernelEngine
@@ -85,16 +85,9 @@ async def open_service(
     """
     settings = Settings(data_dir=directory, clock="virtual", **changed)
     clock = VirtualClock(directory / "clock", NOON_MS)
-    is_compiled = settings.engine == "kernel"
-    engine = KernelEngine if is_compiled else PlainEngine
+    engine = KernelEngine if settings.engine == "kernel" else PlainEngine
     machine = LogMachine(IDENTITY, ESCROW_DOMAIN, engine=engine)
-    folders = LogFolders(
-        settings.log_dir,
-        settings.tree_dir,
-        settings.snapshots_dir,
-        settings.snapshot_every_entries if is_compiled else None,
-    )
-    sequencer = recovered_sequencer(folders, machine, clock, RECEIPT_KEY)
+    sequencer = recovered_sequencer(settings.log_folders, machine, clock, RECEIPT_KEY)
     sequencer.start()
     if sequencer.store.size == 0:
         await sequencer.enter_facts(lambda _: facts())

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from adtally.errors import Overloaded, StorageCorrupt, StorageFailed
+from adtally.errors import Conflict, Overloaded, StorageCorrupt, StorageFailed
 from adtally.events.correction import CorrectionOrder, CorrectionReason
 from adtally.events.record import RECORD_KIND, AdEvent, EventType
 from adtally.events.signature import address_of, sign
@@ -311,6 +311,24 @@ async def test_recover__snapshot_of_other_code__is_not_used(
     assert folder(tmp_path) == []
     assert knowledge(sequencer) == known
     await sequencer.stop()
+
+
+@pytest.mark.asyncio
+async def test_recover__log_open_elsewhere__its_snapshots_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second start, even of another version, must not take from the one that runs."""
+    sequencer = opened(tmp_path)
+    await fill(sequencer, World(holdback=5_000), Random(9), 3)
+    await sequencer.stop()
+    running = opened(tmp_path)
+    before = folder(tmp_path)
+    with monkeypatch.context() as other:
+        other.setattr("adtally.intake.snapshot.SOURCES", "of another version")
+        with pytest.raises(Conflict):
+            opened(tmp_path)
+    assert folder(tmp_path) == before != []
+    await running.stop()
 
 
 @pytest.mark.asyncio

@@ -120,5 +120,5 @@ def _too_large(limit_bytes: int, found: str) -> TooLarge:
         field="body",
         expected=f"at most {limit_bytes} bytes",
         found=found,
-        action="split the batch, or send it as binary",
+        action="send less at once: split a batch, or send it as binary",
     )

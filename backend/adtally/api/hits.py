@@ -14,11 +14,12 @@ import msgspec
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adtally.api.body import BodyBudget
 from adtally.api.problems import problem, problem_of
 from adtally.collector.hits import Answer, HitDesk
 from adtally.collector.postbacks import MAX_POSTBACK_BYTES
 from adtally.collector.visitors import Visitor
-from adtally.errors import AdtallyError, InvalidInput, NotAllowed, TooLarge
+from adtally.errors import AdtallyError, InvalidInput, NotAllowed
 from adtally.events.record import event_id_text
 from adtally.events.verdict import Verdict
 
@@ -58,6 +59,7 @@ class HitRoutes:
         self._app = app
         self.desk = desk
         self._trusted_proxies = trusted_proxies
+        self._bodies = BodyBudget(MAX_POSTBACK_BYTES)
         self._routes: dict[str, tuple[str, _Handler]] = {
             "/v1/imp": ("GET", self._impression),
             "/v1/viewable": ("GET", self._viewable),
@@ -133,8 +135,8 @@ class HitRoutes:
         signature = next(
             (value for name, value in scope["headers"] if name == b"adtally-signature"), b""
         )
-        body = await _body(receive)
-        answer = await self.desk.conversion(signature.decode("latin-1"), body)
+        async with self._bodies.body(scope, receive) as body:
+            answer = await self.desk.conversion(signature.decode("latin-1"), body)
         document = msgspec.json.encode(
             {
                 "event_id": event_id_text(answer.event_id),
@@ -210,23 +212,6 @@ def _json_headers(body: bytes) -> _Headers:
 async def _reply(send: Send, status: int, headers: _Headers, body: bytes) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-async def _body(receive: Receive) -> bytes:
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > MAX_POSTBACK_BYTES:
-            raise TooLarge(
-                "the postback is too large",
-                field="body",
-                expected=f"at most {MAX_POSTBACK_BYTES} bytes",
-                found=f"more than {MAX_POSTBACK_BYTES} bytes",
-            )
-    return body
 
 
 def document(app: FastAPI) -> None:

@@ -96,7 +96,8 @@ def _open_tree(
         except StorageCorrupt as error:
             logger.warning("the whole log is replayed: %s", error)
         else:
+            folder.forget(beyond=snapshot.size)
             return snapshot, tree
     # No snapshot may outlive the leaves that it was made with.
-    folder.forget()
+    folder.forget(beyond=-1)
     return None, StoredTree.open(directory, 0, parents=packed_parents, files=files)

@@ -85,7 +85,9 @@ class SnapshotFolder:
         self._directory = directory
 
     def newest(self, identity: LogIdentity) -> Snapshot | None:
-        """The newest snapshot that can be used; those that can't are removed, with a warning.
+        """The newest snapshot that can be used; a warning tells of each that can't.
+
+        Nothing is removed: perhaps another process has the log, and these are its snapshots.
 
         Raises:
             OSError: the disk did not answer.
@@ -97,15 +99,15 @@ class SnapshotFolder:
                     raise _unusable(path, "a snapshot of this log", "one of another")
             except StorageCorrupt as error:
                 logger.warning("%s; more of the log is replayed", error)
-                path.unlink()
             else:
                 return snapshot
         return None
 
-    def forget(self) -> None:
-        """Remove all: the log, or the tree, is not what they were made from."""
+    def forget(self, beyond: int) -> None:
+        """Remove all of more than ``beyond`` entries: the tree is about to become another there."""
         for path in self._paths():
-            path.unlink()
+            if _size_in(path) > beyond:
+                path.unlink()
 
     def require_room(self, snapshot: Snapshot) -> None:
         """Leave to the log what it needs: a snapshot must not fill the disk.
@@ -114,7 +116,8 @@ class SnapshotFolder:
             StorageFull: writing it would leave less than ``SPARE_BYTES`` twice over.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
-        size = sum(array.nbytes for _, array in _arrays(snapshot))
+        # The rest is a few bytes a batch and fits the margin.
+        size = sum(array.nbytes for array in snapshot.machine.engine.values())
         free = shutil.disk_usage(self._directory).free
         if free < size + 2 * SPARE_BYTES:
             raise StorageFull(f"{free} bytes free in {self._directory} for a snapshot of {size}")
@@ -150,6 +153,10 @@ class SnapshotFolder:
         """Newest first."""
         found = [path for path in self._directory.glob("snapshot-*") if _NAME.match(path.name)]
         return sorted(found, reverse=True)
+
+
+def _size_in(path: Path) -> int:
+    return int(path.name.removeprefix("snapshot-"))
 
 
 def _write(descriptor: int, snapshot: Snapshot) -> None:
