@@ -16,12 +16,11 @@ Array = Any
 """A ``pyarrow.Array``."""
 
 
-def give_memory_back() -> None:
-    """Let the system have what Arrow holds and nobody uses.
+pa.set_memory_pool(pa.system_memory_pool())
+"""The C library's memory, which ``give_memory_back`` can reach: Arrow's own pool keeps pages that
+are hardly used for hours."""
 
-    Its pool keeps what the largest merge has ever taken, some hundred MiB, for the next one. The C
-    library keeps some 20 MiB for every thread that ever read a part of the log; Arrow's system pool
-    is the way to its ``malloc_trim``.
-    """
+
+def give_memory_back() -> None:
+    """Let the system have what nobody uses: Arrow's system pool is the way to ``malloc_trim``."""
     pa.default_memory_pool().release_unused()
-    pa.system_memory_pool().release_unused()
