@@ -93,6 +93,7 @@ def signature_vectors() -> dict[str, Any]:
         domain_json(eip712.ESCROW_DOMAIN_NAME, ESCROW),
     )
     counts = statement.counts
+    cosigner = (attestors[0], seed("cosigner public key"), NOON_MS)
     attestors_hash = keccak(
         word(32) + word(3) + b"".join(each.rjust(32, b"\0") for each in attestors)
     )
@@ -120,6 +121,8 @@ def signature_vectors() -> dict[str, Any]:
          [RECEIPT_KEY]),
         (eip712.COLLECTOR_KEY_TYPE, log, LOG_DOMAIN, list(asked),
          eip712.collector_key_digest(LOG_DOMAIN, *asked), [PUBLISHER_KEY]),
+        (eip712.COSIGNER_KEY_TYPE, log, LOG_DOMAIN, list(cosigner),
+         eip712.cosigner_key_digest(LOG_DOMAIN, *cosigner), ATTESTOR_KEYS[:1]),
     ]  # fmt: skip
     return {
         "attestors": [hexed(each) for each in attestors],
