@@ -15,8 +15,10 @@ from rich.console import Console
 from adtally.client.log_copy import copy_log
 from adtally.client.published_log import PublishedLog
 from adtally.client.transport import NO_RETRY
+from adtally.collector.user_agents import published_list, published_list_hash
 from adtally.commands.export_log import export_log
 from adtally.errors import Conflict, InvalidInput, NotFound, VerificationFailed
+from adtally.events.facts import RulesFacts
 from adtally.log.blocks import Block
 from adtally.log.canonical_json import read_canonical_json
 from adtally.log.checkpoint import NoteSigner, sign_checkpoint
@@ -24,6 +26,7 @@ from adtally.log.merkle import MerkleTree
 from adtally.log.tiles import BULK_ENTRIES, bulk_file, files_of
 from adtally.rfc9162 import leaf_hashes
 from adtally.types import Checkpoint
+from adtally.verification.rule_set import RuleSet
 from support.grown_log import GrownLog, grown_log
 from support.served_log import draft_statement, file_server, served
 
@@ -53,22 +56,25 @@ def names(directory: Path) -> set[str]:
 async def test_export__of_a_service__holds_exactly_what_the_service_answers(
     log: GrownLog, tmp_path: Path
 ) -> None:
+    later = RuleSet(max_clock_skew_ms=1, lists={"agents": published_list_hash()})
+    await log.service.sequencer.enter_facts(lambda at_ms: [RulesFacts(at_ms, later.to_json())])
     await log.grow_to(BULK_ENTRIES + 700)
     await draft_statement(log.service, 1)
     await draft_statement(log.service, 2)
     directory = tmp_path / "copy"
     await exported(log, directory)
     found = names(directory)
-    (rules,) = (name for name in found if name.startswith("rules/"))
-    documents = {"deployment.json", "anchors.json", "campaigns.json", "checkpoint", rules}
+    hashed = RuleSet().to_json(), later.to_json(), published_list()
+    rules = {f"rules/{hashlib.sha256(content).hexdigest()}.json" for content in hashed}
+    documents = {"deployment.json", "anchors.json", "campaigns.json", "checkpoint", *rules}
     documents |= {"statements/1/1.json", "statements/1/2.json", "cosigners.json"}
     assert found == documents | {file.path for file in files_of(log.size)}
     for name in found:
         assert (directory / name).read_bytes() == (await log.get(name)).content, name
-    for name in documents - {"checkpoint", rules}:
+    for name in documents - {"checkpoint"} - rules:
         read_canonical_json((directory / name).read_bytes())
-    content = (directory / rules).read_bytes()
-    assert rules == f"rules/{hashlib.sha256(content).hexdigest()}.json"
+    for name in rules:
+        assert hashlib.sha256((directory / name).read_bytes()).hexdigest() in name
 
 
 async def test_export_log__the_command__says_what_the_folder_holds(
