@@ -17,7 +17,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from adtally.commands.export_log import export_log
+from adtally.commands.export_log import ExportOptions, export_log
 from support.cosigned_log import COSIGNERS, ORIGIN, SIZE, cosigned_log
 
 SOURCE = Path(__file__).parent / "tlog_client"
@@ -83,7 +83,7 @@ async def test_go_client__reads_service_and_export__and_finds_the_same(
         assert sorted(found["cosigned"]) == sorted(each.verifier.name for each in COSIGNERS[:2])
         assert found["proofs"] == await proofs_of(address, found)
         copy = tmp_path / "copy"
-        await export_log(copy, address, None, Console(quiet=True))
+        await export_log(copy, ExportOptions(address), Console(quiet=True))
     assert await run(client, str(copy), verifier, *cosigners) == (0, output, "")
     for path in (
         "tile/entries/000", "tile/0/100", "tile/1/000", "tile/1/001.p/2", "tile/2/000.p/1",

@@ -6,19 +6,23 @@ import asyncio
 import hashlib
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from rich.console import Console
+from scripts.chainless.facts import key_of
+from scripts.chainless.world import PUBLISHERS
 
 from adtally.client.log_copy import copy_log
 from adtally.client.published_log import PublishedLog
 from adtally.client.transport import NO_RETRY
 from adtally.collector.user_agents import published_list, published_list_hash
-from adtally.commands.export_log import export_log
+from adtally.commands.export_log import ExportOptions, export_log
 from adtally.errors import Conflict, InvalidInput, NotFound, VerificationFailed
 from adtally.events.facts import RulesFacts
+from adtally.intake.clock import SystemClock
 from adtally.log.blocks import Block
 from adtally.log.canonical_json import read_canonical_json
 from adtally.log.checkpoint import NoteSigner, sign_checkpoint
@@ -45,7 +49,7 @@ def source_of(address: str) -> PublishedLog:
 
 async def exported(log: GrownLog, directory: Path) -> None:
     async with served(log.service) as address:
-        await export_log(directory, address, None, Console(quiet=True))
+        await export_log(directory, ExportOptions(address), Console(quiet=True))
 
 
 def names(directory: Path) -> set[str]:
@@ -92,6 +96,20 @@ async def test_export_log__the_command__says_what_the_folder_holds(
     )
     assert log.service.sequencer.tree.root().hex() in output.decode()
     assert (tmp_path / "copy" / "checkpoint").exists()
+
+
+async def test_export__of_a_log_for_members__takes_an_event_key(tmp_path: Path) -> None:
+    """The service's clock is the real one here: grants of the command are of now."""
+    async with grown_log(tmp_path / "service", 300, read_access="members") as log:
+        service = replace(log.service, clock=SystemClock())
+        key_file = tmp_path / "event.key"
+        key_file.write_text(key_of(PUBLISHERS[0]).hex())
+        async with served(service) as address:
+            with pytest.raises(VerificationFailed, match="not open to everybody"):
+                await export_log(tmp_path / "copy", ExportOptions(address), Console(quiet=True))
+            options = ExportOptions(address, key_file=key_file, member=PUBLISHERS[0])
+            copied = await export_log(tmp_path / "copy", options, Console(quiet=True))
+    assert copied.checkpoint.tree_size == 300
 
 
 async def test_export__again__fetches_only_what_is_new_and_drops_what_was_outgrown(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from types import TracebackType
 
+import httpx
 import msgspec
 
 from adtally.client.fields import Fields
@@ -26,8 +27,10 @@ class LogClient:
     whoever decides money by them checks them first (see ``adtally.audit``).
     """
 
-    def __init__(self, base_url: str, retry: RetryPolicy | None = None) -> None:
-        self._transport = Transport(base_url, retry)
+    def __init__(
+        self, base_url: str, retry: RetryPolicy | None = None, auth: httpx.Auth | None = None
+    ) -> None:
+        self._transport = Transport(base_url, retry, auth)
 
     async def __aenter__(self) -> LogClient:
         return self
