@@ -49,6 +49,22 @@ class ChainSource(Protocol):
         """Return data of a contract call at a block."""
 
 
+class AuditMemory(Protocol):
+    """Where states of audits of one log are kept, by their size. Nothing in it is believed."""
+
+    def sizes(self) -> list[int]:
+        """Sizes of all states, largest first."""
+
+    def read(self, size: int) -> bytes:
+        """The state's bytes, damaged ones as they are."""
+
+    def write(self, size: int, state: bytes) -> None:
+        """Keep a state, wholly or not at all; old ones may go for it."""
+
+    def drop(self, size: int) -> None:
+        """Remove a state."""
+
+
 class Progress(Protocol):
     """Told now and then how far a step has come."""
 

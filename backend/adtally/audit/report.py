@@ -71,7 +71,10 @@ class TokenFigures:
 
 @dataclass(slots=True)
 class Figures:
-    """What was there to audit. The pinned block is what balances and payments refer to."""
+    """What was there to audit. The pinned block is what balances and payments refer to.
+
+    ``resumed_at`` is the size from which the log was read, after an audit that ended there.
+    """
 
     tree_size: int = 0
     root_hash: str = ""
@@ -87,18 +90,23 @@ class Figures:
     cuts: int = 0
     refunds: int = 0
     objections: int = 0
+    resumed_at: int = 0
     campaigns: list[CampaignFigures] = field(default_factory=list)
     tokens: list[TokenFigures] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """The audit's verdict; ``ok`` only if every check was made and held."""
+    """The audit's verdict; ``ok`` only if every check was made and held.
+
+    ``remarks`` are for people: what was done otherwise than usual, and why.
+    """
 
     ok: bool
     checks: tuple[Check, ...]
     discrepancies: tuple[Discrepancy, ...]
     figures: Figures
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for ``json.dumps``; money as decimal strings."""
@@ -117,6 +125,7 @@ class Findings:
         self._checks = checks
         self._counts: Counter[str] = Counter()
         self._discrepancies: list[Discrepancy] = []
+        self._remarks: list[str] = []
         self.figures = Figures()
 
     def compare(self, check: str, what: str, where: str, expected: object, found: object) -> bool:
@@ -137,9 +146,18 @@ class Findings:
         self._counts[check] += 1
         self._discrepancies.append(Discrepancy(check, what, where, show(expected), show(found)))
 
+    def remark(self, text: str) -> None:
+        """Say something that is no comparison."""
+        self._remarks.append(text)
+
+    @property
+    def failed(self) -> set[str]:
+        """Checks that did not hold so far."""
+        return {each.check for each in self._discrepancies}
+
     def report(self) -> AuditReport:
         """Everything so far."""
-        failed = {each.check for each in self._discrepancies}
+        failed = self.failed
         return AuditReport(
             ok=not failed,
             checks=tuple(
@@ -148,6 +166,7 @@ class Findings:
             ),
             discrepancies=tuple(self._discrepancies),
             figures=self.figures,
+            remarks=tuple(self._remarks),
         )
 
 
