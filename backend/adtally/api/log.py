@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
+from adtally.api.caching import BRIEFLY, answer
 from adtally.api.schemas import ConsistencyOut, InclusionOut, hex_text
 from adtally.api.service import Service, ServiceDep
 from adtally.errors import InvalidInput
@@ -25,11 +27,23 @@ _READ_ENTRIES = 4_096
 Index = Annotated[int, Query(ge=0, le=UINT64_MAX)]
 
 
+@router.head("/checkpoint", include_in_schema=False)
 @router.get("/checkpoint", response_class=PlainTextResponse, summary="The newest signed checkpoint")
-async def get_checkpoint(service: ServiceDep) -> PlainTextResponse:
+async def get_checkpoint(request: Request, service: ServiceDep) -> Response:
     """A C2SP tlog-checkpoint: a signed note of origin, tree size and root hash."""
     note = sign_checkpoint(service.note_signer, service.sequencer.checkpoint())
-    return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
+    return note_answer(request, note)
+
+
+def note_answer(request: Request, note: bytes) -> Response:
+    """A note as C2SP wants it served: for a few seconds at most."""
+    return answer(
+        request,
+        note,
+        media_type="text/plain; charset=utf-8",
+        etag=f'"{hashlib.sha256(note).hexdigest()}"',
+        cache_control=BRIEFLY,
+    )
 
 
 @router.get("/entries", response_class=Response, summary="Log entries as a bundle")

@@ -57,7 +57,9 @@ def problem(status: int, code: str, detail: str, **members: object) -> JSONRespo
         "detail": detail,
     }
     body |= {name: value for name, value in members.items() if value is not None}
-    return JSONResponse(body, status, media_type=PROBLEM_TYPE)
+    # What is wrong now may be right in a moment: a cache must not remember it.
+    headers = {"Cache-Control": "no-store"}
+    return JSONResponse(body, status, headers, media_type=PROBLEM_TYPE)
 
 
 def problem_of(error: AdtallyError) -> JSONResponse:

@@ -13,16 +13,25 @@ from adtally.types import Hash
 
 
 class CompactRange:
-    """Takes entries in order and answers for the root of all so far."""
+    """Takes entries in order and answers for the root of all so far.
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._subtrees: list[Hash] = []
+    Args:
+        size: how many leaves there are before.
+        subtrees: the roots of the perfect subtrees that those fall into, largest first.
+    """
+
+    def __init__(self, size: int = 0, subtrees: Iterable[Hash] = ()) -> None:
+        self.size = size
+        self._subtrees = list(subtrees)
 
     def append(self, entries: Iterable[bytes]) -> None:
         """Add entries (not their hashes)."""
-        for entry in entries:
-            node = leaf_hash(entry)
+        self.append_hashes(map(leaf_hash, entries))
+
+    def append_hashes(self, hashes: Iterable[Hash]) -> None:
+        """Add leaves by their hashes; roots of perfect subtrees of one height do as well."""
+        for each in hashes:
+            node = each
             # One subtree ends here for every trailing one bit of the number of leaves so far.
             full = self.size
             while full & 1:

@@ -21,6 +21,9 @@ class Levels(Protocol):
     def node(self, height: int, index: int) -> Hash:
         """The hash of one node that was appended before."""
 
+    def read(self, height: int, start: int, end: int) -> bytes:
+        """Nodes ``start`` to ``end`` (exclusive) that were appended before, back to back."""
+
 
 class MemoryLevels:
     """Levels in memory; a tree of n leaves takes about 64 n bytes."""
@@ -36,3 +39,6 @@ class MemoryLevels:
     def node(self, height: int, index: int) -> Hash:
         at = index * HASH_SIZE
         return bytes(self._levels[height][at : at + HASH_SIZE])
+
+    def read(self, height: int, start: int, end: int) -> bytes:
+        return bytes(self._levels[height][start * HASH_SIZE : end * HASH_SIZE])

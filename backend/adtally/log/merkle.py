@@ -128,6 +128,19 @@ class MerkleTree:
         start = [self._levels.node(height, index)] if index else []
         return start + self._path(height, index, second)
 
+    def nodes(self, height: int, start: int, end: int) -> bytes:
+        """Roots of the perfect subtrees ``start`` to ``end`` (exclusive) of 2**height leaves.
+
+        Back to back, as tiles hold them.
+
+        Raises:
+            InvalidInput: not all of them are complete, or there are none to give.
+        """
+        count = self.size >> height if height >= 0 else 0
+        if not 0 <= start < end <= count:
+            raise _out_of_range("nodes", f"a range within 0 to {count}, not empty", end)
+        return self._levels.read(height, start, end)
+
     def _node_hashes(self, children: bytes | memoryview) -> bytes:
         return plain_parents(children) if len(children) <= _FEW else self._parents(children)
 
@@ -177,6 +190,23 @@ def plain_parents(children: bytes | memoryview) -> bytes:
         node.update(children[at : at + _PAIR])
         hashes.append(node.digest())
     return b"".join(hashes)
+
+
+def packed_root(hashes: bytes | memoryview) -> Hash:
+    """The tree hash (RFC 9162, 2.1.1) of perfect subtrees of one height, given back to back.
+
+    Of leaf hashes it is the root of their tree; of a tile, the root of what the tile covers.
+    """
+    packed, lone = bytes(hashes), b""
+    if not packed:
+        return EMPTY_ROOT
+    while len(packed) > HASH_SIZE:
+        if len(packed) % _PAIR:
+            # Whatever is behind the last pair is a smaller tree: it waits for its left sibling.
+            last = packed[-HASH_SIZE:]
+            lone = node_hash(last, lone) if lone else last
+        packed = plain_parents(memoryview(packed)[: len(packed) // _PAIR * _PAIR])
+    return node_hash(packed, lone) if lone else packed
 
 
 def _out_of_range(field: str, expected: str, found: int) -> InvalidInput:

@@ -14,6 +14,7 @@ from threading import Lock
 from types import TracebackType
 
 from adtally.errors import InvalidInput, StorageFailed, VerificationFailed
+from adtally.log.compact_range import CompactRange
 from adtally.log.files import FileLayer, OsFiles
 from adtally.log.level_files import FILE_NODES, UNWRITTEN_BYTES, LevelFiles, damaged_level
 from adtally.log.merkle import MerkleTree, Parents
@@ -138,6 +139,17 @@ class StoredTree(MerkleTree):
                 verify_consistency(first, second, old, new, proof)
         return proof
 
+    def nodes(self, height: int, start: int, end: int) -> bytes:
+        packed = super().nodes(height, start, end)
+        # With them as its last nodes the tree has a size whose root can be checked.
+        border = CompactRange(start, self._perfect_subtrees(height, start))
+        border.append_hashes(packed[at : at + HASH_SIZE] for at in range(0, len(packed), HASH_SIZE))
+        expected, found = self.root(end << height), border.root()
+        if expected != found:
+            what = f"nodes {start} to {end} of height {height} lead to root {expected.hex()}"
+            raise damaged_level(self._directory, what, f"root {found.hex()}")
+        return packed
+
     # What a stored tree does besides -----------------------------------------------------------
 
     def sync(self) -> int:
@@ -200,6 +212,14 @@ class StoredTree(MerkleTree):
         if root is not None and root != self.root():
             expected = f"root {root.hex()} at size {self.size}"
             raise damaged_level(self._directory, expected, f"root {self.root().hex()}")
+
+    def _perfect_subtrees(self, height: int, count: int) -> list[Hash]:
+        """Roots of those that the first ``count`` nodes of a height fall into, largest first."""
+        return [
+            self._level_files.node(height + up, (count >> up) - 1)
+            for up in reversed(range(count.bit_length()))
+            if count >> up & 1
+        ]
 
     def _check_path(self, leaf: Hash, index: int, size: int, path: list[Hash]) -> None:
         root = self.root(size)

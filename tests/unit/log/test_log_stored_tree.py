@@ -421,3 +421,38 @@ def test_readers__while_leaves_are_added_and_synced__see_right_answers(
         sys.setswitchinterval(interval)
     tree.close()
     StoredTree.open(tmp_path, total, root=plain.root(), file_nodes=128).verify()
+
+
+# Nodes for tiles
+
+
+@pytest.mark.parametrize(
+    ("height", "start", "end"),
+    [(0, 0, 1), (0, 0, 256), (0, 256, 403), (0, 3, 4), (0, 1, 4), (3, 5, 50), (8, 0, 1)],
+)
+def test_nodes__of_any_range__are_those_of_the_plain_tree(
+    directory: Path, plain: MerkleTree, height: int, start: int, end: int
+) -> None:
+    with reopened(directory) as tree:
+        found = tree.nodes(height, start, end)
+    assert found == plain.nodes(height, start, end)
+    assert len(found) == (end - start) * HASH_SIZE
+
+
+@pytest.mark.parametrize(("height", "start", "end"), [(0, 0, 404), (0, 2, 2), (1, 201, 202)])
+def test_nodes__that_are_not_complete__are_refused(
+    directory: Path, plain: MerkleTree, height: int, start: int, end: int
+) -> None:
+    with reopened(directory) as tree, pytest.raises(InvalidInput):
+        tree.nodes(height, start, end)
+    with pytest.raises(InvalidInput):
+        plain.nodes(height, start, end)
+
+
+@pytest.mark.parametrize("at", [0, 31, 40 * HASH_SIZE])
+def test_nodes__one_bit_of_them_flipped_on_disk__are_not_given(directory: Path, at: int) -> None:
+    with reopened(directory) as tree:
+        flip(directory / f"level-00-{0:016d}", at)
+        with pytest.raises(StorageCorrupt):
+            tree.nodes(0, 0, 64)
+        assert len(tree.nodes(0, 64, 256)) == 192 * HASH_SIZE
