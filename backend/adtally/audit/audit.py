@@ -46,6 +46,7 @@ from adtally.events.eip712 import log_domain
 from adtally.types import BlockStamp, Checkpoint
 
 CHECKS = {
+    "deployment": "the deployment document says what the chain, and a trusted file, say",
     "chain": "events of our contracts decode and stand in blocks of the chain",
     "checkpoint": "the signed checkpoint is the log's and its root that of the entries",
     "entries": "entries downloaded and parsed as bundles",
@@ -69,6 +70,16 @@ CHECKS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Something that the deployment document says, and what chain or trusted file say of it."""
+
+    what: str
+    where: str
+    expected: object
+    found: object
+
+
+@dataclass(frozen=True, slots=True)
 class AuditExtras:
     """What an auditor may bring along.
 
@@ -77,14 +88,14 @@ class AuditExtras:
         served: the server itself, where ``log`` keeps what it downloads.
         receipts: promises to hold against the log.
         copies: checkpoints that others were shown, asked for before the audit began.
-        from_scratch: replay from the first entry, whatever was kept.
+        claims: what was compared already of the deployment document.
     """
 
     memory: AuditMemory | None = None
     served: LogSource | None = None
     receipts: tuple[GivenReceipt, ...] = ()
     copies: tuple[SeenCheckpoint, ...] = ()
-    from_scratch: bool = False
+    claims: tuple[Claim, ...] = ()
 
 
 async def run_audit(
@@ -130,6 +141,8 @@ class _Audit:
         pinned = await _final(chain)
         signed = await read_checkpoint(self._log, self._deployment, findings)
         horizon = await _final(chain)
+        for claim in self._extras.claims:
+            findings.compare("deployment", claim.what, claim.where, claim.expected, claim.found)
         history = await read_history(chain, self._deployment, horizon.number, self._progress)
         happened = await read_events(chain, history, pinned, findings)
         reading = await self._read(signed, happened)
@@ -180,8 +193,7 @@ class _Audit:
         if memory is None:
             return Kept(None, None)
         name = self._deployment.name
-        kept = choose(memory, name, checkpoint, submitted, sizes, findings)
-        return Kept(kept.audited, None) if self._extras.from_scratch else kept
+        return choose(memory, name, checkpoint, submitted, sizes, findings)
 
     async def _read_entries(self, reading: Reading, size: int) -> None:
         """Everything up to ``size``; a long way is written down now and then."""
@@ -289,6 +301,7 @@ def _fill_figures(
     figures, replay = findings.figures, reading.replay
     figures.tree_size = reading.tree.size
     figures.root_hash = show(reading.tree.root())
+    findings.pinned = pinned
     figures.pinned_block = pinned.number
     figures.pinned_block_hash = show(pinned.hash)
     figures.verdicts = replay.verdict_counts()
