@@ -208,9 +208,9 @@ def _limits() -> Iterable[str]:
     yield "<h2>What an audit can't show</h2>"
     yield (
         "<p>That an event really happened: a publisher can invent impressions that look real, and "
-        "an advertiser can leave out conversions. What each of them said is signed and on record.</p>"
-        "<p>That the node told the truth about the chain: use one of your own. That the attestors "
-        "looked before they signed: their signatures are checked by the contracts.</p>"
+        "an advertiser can leave out conversions. What each of them said is signed and on "
+        "record.</p><p>That the node told the truth about the chain: use one of your own. That the "
+        "attestors looked before they signed: their signatures are checked by the contracts.</p>"
     )
 
 
