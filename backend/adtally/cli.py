@@ -317,6 +317,21 @@ def restore_log(
     command.restore_log(source, data_dir, deployment, result_console())
 
 
+@app.command("export-log")
+def export_log(
+    directory: Annotated[Path, typer.Argument(help="Gets the files; what is there stays.")],
+    service: Service = LOCAL_SERVICE,
+    note_verifier: Annotated[
+        str | None, typer.Option(help="Checkpoint key; default: the one the service names.")
+    ] = None,
+) -> None:
+    """Copy the whole public log, checked, as files that any web server can serve."""
+    from adtally.commands import export_log as command
+    from adtally.commands.running import run
+
+    run(command.export_log(directory, service, note_verifier, result_console()))
+
+
 @app.command()
 def simulate(
     service: Service = LOCAL_SERVICE,
