@@ -33,7 +33,15 @@ from adtally.audit.history import Happened, read_events, read_history
 from adtally.audit.log_reader import RootCheck, SignedCheckpoint, read_checkpoint
 from adtally.audit.log_tree import LogTree
 from adtally.audit.money_check import MoneyCheck
-from adtally.audit.ports import AuditMemory, ChainSource, LogSource, Progress, no_progress
+from adtally.audit.ports import (
+    AuditMemory,
+    ChainSource,
+    LogSource,
+    Progress,
+    PublicFiles,
+    no_progress,
+)
+from adtally.audit.published_check import PublishedCheck
 from adtally.audit.reading import STATE_EVERY, Reading
 from adtally.audit.receipts_check import GivenReceipt, ReceiptCheck, event_keys
 from adtally.audit.replay import Replay
@@ -58,6 +66,7 @@ CHECKS = {
     "facts_lag": "batches were judged by facts no older than the rules allow",
     "statements": "fields of statements on chain equal those recomputed from the log",
     "lines": "published lines equal the recomputed ones and their proofs prove them",
+    "published": "public files are those that the log gives; documents are signed",
     "funding": "deposits add up to the funded totals",
     "claims": "claims: line proven, amount, total and payout address",
     "cuts": "cuts: amount, total and payout address",
@@ -89,6 +98,7 @@ class AuditExtras:
         receipts: promises to hold against the log.
         copies: checkpoints that others were shown, asked for before the audit began.
         claims: what was compared already of the deployment document.
+        files: the folder that ``log`` reads, to compare all that is in it.
     """
 
     memory: AuditMemory | None = None
@@ -96,6 +106,7 @@ class AuditExtras:
     receipts: tuple[GivenReceipt, ...] = ()
     copies: tuple[SeenCheckpoint, ...] = ()
     claims: tuple[Claim, ...] = ()
+    files: PublicFiles | None = None
 
 
 async def run_audit(
@@ -151,6 +162,7 @@ class _Audit:
         await check_lag(reading.trace.stretches, history, chain, findings)
         await self._check_money(reading.replay, happened, pinned)
         await self._check_promises(reading, signed, happened, pinned)
+        await self._check_files(reading)
         _fill_figures(findings, pinned, happened, reading)
         self._leave_state(reading, signed, pinned)
         return findings.report()
@@ -243,6 +255,14 @@ class _Audit:
         check = ReceiptCheck(reading, domain, keys, anchors, pinned, self._findings)
         for receipt in self._extras.receipts:
             await check.check(receipt)
+
+    async def _check_files(self, reading: Reading) -> None:
+        """Of a log that was read wholly, every other file, too."""
+        files, findings = self._extras.files, self._findings
+        if files is None or findings.failed & {"checkpoint", "entries", "replay"}:
+            return
+        verifier, first = self._deployment.note_verifier, findings.figures.resumed_at
+        await PublishedCheck(files, reading, verifier, first, findings).run(self._progress)
 
     def _leave_state(
         self, reading: Reading, signed: SignedCheckpoint | None, pinned: BlockStamp

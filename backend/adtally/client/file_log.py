@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from adtally.client.log_client import LogClient
 from adtally.client.log_files import SERVICE_PREFIX, LogFiles
-from adtally.errors import AdtallyError, InvalidInput, NotFound
+from adtally.errors import AdtallyError, InvalidInput, NotFound, VerificationFailed
 from adtally.log.bundle import decode_bundle
-from adtally.log.checkpoint import SignedNote, parse_checkpoint
+from adtally.log.canonical_json import read_canonical_json
+from adtally.log.checkpoint import NoteVerifier, SignedNote, parse_checkpoint
+from adtally.log.signed_document import SUFFIX, verify_document
 from adtally.log.tiles import BULK_ENTRIES, TILE_WIDTH, LogFile, bulk_file, bundle_file
 
 AHEAD = 3
 """Bulk files under way or waiting besides the one asked for; 8 MiB each."""
 _BUNDLES_AT_ONCE = 8
+_SIGNED_TRIES = 3
 
 
 class FileLog:
@@ -30,6 +31,8 @@ class FileLog:
     def __init__(self, files: LogFiles, pages: LogClient | None = None) -> None:
         self._files = files
         self._pages = pages
+        self.verifier: NoteVerifier | None = None
+        """Signs the documents; None believes them unsigned."""
         self._size = 0
         self._under_way: dict[int, asyncio.Task[list[bytes]]] = {}
 
@@ -74,15 +77,45 @@ class FileLog:
         return found[start - first : end - first]
 
     async def statement(self, campaign: int, sequence: int) -> object:
-        """A published statement; raises NotFound where there is none."""
+        """A published statement, signed by the log's key.
+
+        Raises:
+            NotFound: there is none.
+            InvalidInput, VerificationFailed: malformed, or not signed.
+        """
         path = f"statements/{campaign}/{sequence}.json"
         try:
-            content = await self._files.read(path)
+            return await self._document(path)
         except NotFound:
             if self._pages is None:
                 raise
             return await self._pages.statement(campaign, sequence)
-        return read_json(content, path)
+
+    async def _document(self, path: str) -> object:
+        for left in reversed(range(_SIGNED_TRIES)):
+            content = await self._files.read(path)
+            try:
+                if self.verifier is not None:
+                    note = await self._note(path)
+                    verify_document(self.verifier, path, content, note)
+            except VerificationFailed:
+                # It may have changed between the two.
+                if not left:
+                    raise
+            else:
+                break
+        return read_canonical_json(content)
+
+    async def _note(self, path: str) -> bytes:
+        try:
+            return await self._files.read(path + SUFFIX)
+        except NotFound as error:
+            raise VerificationFailed(
+                "a published document is not signed",
+                field=path,
+                expected=f"a note at {path}{SUFFIX}",
+                found=error.found,
+            ) from None
 
     async def deployment(self) -> object:
         """The deployment document, as published."""
@@ -92,7 +125,7 @@ class FileLog:
             if self._pages is None:
                 raise
             return await self._pages.deployment()
-        return read_json(content, "deployment.json")
+        return read_canonical_json(content)
 
     @property
     def _last_chunk(self) -> int:
@@ -144,16 +177,6 @@ def open_pages(files: LogFiles) -> LogClient | None:
     if not files.name.endswith(SERVICE_PREFIX):
         return None
     return LogClient(files.name.removesuffix(SERVICE_PREFIX))
-
-
-def read_json(content: bytes, what: str) -> object:
-    """A JSON document; raises InvalidInput where it is none."""
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError as error:
-        raise InvalidInput(
-            f"{what} is no JSON", field=what, expected="a JSON document", found=str(error)
-        ) from None
 
 
 def _size_in(note: bytes) -> int:

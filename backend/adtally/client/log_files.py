@@ -76,6 +76,14 @@ class FolderFiles:
         except OSError as error:
             raise _absent(str(self._folder / path), str(error)) from None
 
+    async def paths(self) -> list[str]:
+        """Every file there is, ascending."""
+        return await asyncio.to_thread(self._paths)
+
+    def _paths(self) -> list[str]:
+        found = (path for path in self._folder.rglob("*") if path.is_file())
+        return sorted(path.relative_to(self._folder).as_posix() for path in found)
+
     async def close(self) -> None:
         """Nothing to close."""
 

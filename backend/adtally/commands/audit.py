@@ -152,6 +152,7 @@ class _Site:
         if not isinstance(files, FolderFiles):
             files = CachedFiles(files, folder / "files", self._remarks.append)
         self._cached = FileLog(files, open_pages(self._files))
+        self._cached.verifier = deployment.note_verifier
         self._record = RecordedChain(self._chain, folder / "chain" / "record", self._remarks.append)
         memory = StateFolder(folder / "states")
         return (
@@ -160,6 +161,7 @@ class _Site:
             AuditExtras(
                 memory=memory,
                 served=self.public,
+                files=files if isinstance(files, FolderFiles) else None,
                 receipts=extras.receipts,
                 copies=extras.copies,
                 claims=extras.claims,

@@ -67,6 +67,11 @@ MEANINGS = {
         "The money on the chain is not affected, but publishers may be unable to claim: ask an "
         "attestor for the lines.",
     ),
+    "published": Meaning(
+        "A file of the published copy was damaged or changed.",
+        "Copy the log again, from the operator or from an attestor, and audit that. The log itself "
+        "is as checked elsewhere on this page.",
+    ),
     "funding": Meaning(
         "A deposit was booked wrongly.", "Compare the contract's code with its source."
     ),
