@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from adtally.audit.log_tree import CHUNK
-from adtally.audit.ports import Progress, PublicFiles
+from adtally.audit.ports import Progress, PublicFiles, no_progress
 from adtally.audit.reading import Reading
 from adtally.audit.report import Findings
 from adtally.errors import AdtallyError, InvalidInput, NotFound
@@ -49,15 +49,16 @@ class PublishedCheck:
 
     async def run(self, progress: Progress) -> None:
         """Compare everything, and say what does not belong to the log."""
-        await self._check_entries(progress)
-        await self._check_rules()
+        await self.check_entries(progress)
+        await self.check_rules()
         paths = await self._files.paths()
         statements = [path for path in paths if _STATEMENT.fullmatch(path)]
         for path in (*_DOCUMENTS, *statements):
-            await self._check_document(path)
+            await self.check_document(path)
         self._check_strays(paths)
 
-    async def _check_entries(self, progress: Progress) -> None:
+    async def check_entries(self, progress: Progress = no_progress) -> None:
+        """Bundles, tiles and bulk files are what the entries give."""
         tree = self._reading.tree
         size = tree.size
         for start in range(self._first - self._first % CHUNK, size, CHUNK):
@@ -88,7 +89,7 @@ class PublishedCheck:
         show_expected, show_found = expected[at : at + 8].hex(), found[at : at + 8].hex()
         self._findings.differs("published", what, where, show_expected, show_found or "its end")
 
-    async def _check_rules(self) -> None:
+    async def check_rules(self) -> None:
         """Rule sets stand in the log; each has a file that is named by its hash."""
         for content in _rule_sets(self._reading.plain):
             await self._compare(f"rules/{hashlib.sha256(content).hexdigest()}.json", content)
@@ -100,7 +101,8 @@ class PublishedCheck:
                 what = "SHA-256 of a file named by it"
                 self._findings.compare("published", what, path, named[1], found)
 
-    async def _check_document(self, path: str) -> None:
+    async def check_document(self, path: str) -> None:
+        """A document is canonical, and signed by the log's key."""
         self._known |= {path, path + SUFFIX}
         try:
             content = await self._files.read(path)

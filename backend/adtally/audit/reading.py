@@ -11,7 +11,7 @@ from adtally.audit.ports import LogSource, Progress
 from adtally.audit.replay import Replay
 from adtally.audit.report import Findings
 from adtally.audit.state import AuditState
-from adtally.errors import InvalidInput, NotFound
+from adtally.errors import InvalidInput, NotFound, VerificationFailed
 from adtally.events.batch import ENVELOPE_KIND
 from adtally.events.correction import CORRECTION_KIND, Correction
 from adtally.events.record import RECORD_KIND
@@ -102,10 +102,13 @@ class Reading:
         found: list[bytes] = []
         while start + len(found) < end:
             try:
-                found += await self._log.entries(start + len(found), end)
-            except (InvalidInput, NotFound):
+                more = await self._log.entries(start + len(found), end)
+            except (InvalidInput, NotFound, VerificationFailed):
                 break
-        return found
+            if not more:
+                break
+            found += more
+        return found[: end - start]
 
     async def root(self, size: int) -> Hash | None:
         """Root at any size that was read; None, with a discrepancy, where it can't be told."""
