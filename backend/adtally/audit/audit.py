@@ -257,9 +257,9 @@ class _Audit:
             await check.check(receipt)
 
     async def _check_files(self, reading: Reading) -> None:
-        """Of a log that was read wholly, every other file, too."""
+        """Every other file, too; of a log that is wrong they show in which place."""
         files, findings = self._extras.files, self._findings
-        if files is None or findings.failed & {"checkpoint", "entries", "replay"}:
+        if files is None or "entries" in findings.failed:
             return
         verifier, first = self._deployment.note_verifier, findings.figures.resumed_at
         await PublishedCheck(files, reading, verifier, first, findings).run(self._progress)

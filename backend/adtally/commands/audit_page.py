@@ -27,6 +27,7 @@ caption { text-align: left; color: var(--soft); padding-bottom: .35rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem;
   border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.n { white-space: nowrap; }
 code { font: .85em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 .finding { border: 1px solid var(--bad); border-radius: .4rem; padding: .8rem 1rem; margin: .8rem 0;
   break-inside: avoid; }
@@ -82,8 +83,11 @@ def _verdict(report: AuditReport) -> Iterable[str]:
         yield f'<div class="verdict good" role="status"><strong>Everything agrees</strong>{text}'
     else:
         count = len(report.discrepancies)
-        things = "1 thing is" if count == 1 else f"{count:,} things are"
-        text = f"{things} not as it must be. What they mean, and what to do, is below."
+        if count == 1:
+            text = "1 thing is not as it must be. What it means, and what to do, is below."
+        else:
+            things = f"{count:,} things are not as they must be"
+            text = f"{things}. What they mean, and what to do, is below."
         yield f'<div class="verdict bad" role="status"><strong>It does not agree</strong>{text}'
     yield f"<p>{made:,} comparisons were made.</p></div>"
 
@@ -193,15 +197,20 @@ def _events(report: AuditReport) -> Iterable[str]:
 def _checks(checks: Sequence[Check]) -> Iterable[str]:
     yield "<h2>What was compared</h2>"
     yield from _table(
-        "A check that was made 0 times had nothing to look at.",
+        "Every comparison that this audit makes, and how often it was made.",
         ("Check", "What was compared", "Result", "How often"),
         [
-            (check.name.replace("_", " "), check.what, "agrees" if check.ok else "DIFFERS",
-             f"{check.how_many:,}")
+            (check.name.replace("_", " "), check.what, _result(check), f"{check.how_many:,}")
             for check in checks
         ],
         words=3,
     )  # fmt: skip
+
+
+def _result(check: Check) -> str:
+    if not check.ok:
+        return "DIFFERS"
+    return "agrees" if check.how_many else "nothing to compare"
 
 
 def _limits() -> Iterable[str]:
