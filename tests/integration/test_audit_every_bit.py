@@ -92,6 +92,10 @@ class Folder:
         """Files that are named by their hash."""
         return await self._published(lambda check: check.check_rules())
 
+    async def judge_cosigned(self, path: str) -> bool:
+        """The checkpoint with attestors' lines."""
+        return await self._published(lambda check: check.check_cosigned())
+
     async def judge_document(self, path: str) -> bool:
         """Documents, by their notes; the key is the one that the deployment names."""
         document = path.removesuffix(".note")
@@ -113,6 +117,8 @@ class Folder:
             return self.judge_log
         if path.startswith("tile/"):
             return self.judge_tiles
+        if path == "cosigned-checkpoint":
+            return self.judge_cosigned
         return self.judge_rules if path.startswith("rules/") else self.judge_document
 
 

@@ -16,7 +16,7 @@ from adtally.client.file_log import FileLog, open_pages
 from adtally.client.log_cache import CachedFiles, StateFolder, default_cache, forget
 from adtally.client.log_files import FolderFiles, HttpFiles, find_files
 from adtally.client.transport import NO_RETRY
-from adtally.commands.export_log import export_log
+from adtally.commands.export_log import ExportOptions, export_log
 from adtally.errors import AdtallyError, InvalidInput, NotFound, VerificationFailed
 from adtally.log.checkpoint import NoteVerifier
 from adtally.log.tiles import BULK_ENTRIES, bulk_file
@@ -112,7 +112,7 @@ async def test_copy__folder_and_any_file_server__same_entries(
 ) -> None:
     copy = tmp_path / "copy"
     async with served(log.service) as address:
-        await export_log(copy, address, None, Console(quiet=True))
+        await export_log(copy, ExportOptions(address), Console(quiet=True))
     with file_server(copy) as address:
         for where in (str(copy), address):
             files = await find_files(where, NO_RETRY)
@@ -130,7 +130,7 @@ async def test_copy__folder_and_any_file_server__same_entries(
 async def test_copy__statement_changed_or_unsigned__refused(log: GrownLog, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     async with served(log.service) as address:
-        await export_log(copy, address, None, Console(quiet=True))
+        await export_log(copy, ExportOptions(address), Console(quiet=True))
     source = FileLog(FolderFiles(copy))
     source.verifier = verifier_of(log)
     path = copy / "statements" / "1" / "1.json"

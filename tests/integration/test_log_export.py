@@ -6,17 +6,23 @@ import asyncio
 import hashlib
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from rich.console import Console
+from scripts.chainless.facts import key_of
+from scripts.chainless.world import PUBLISHERS
 
 from adtally.client.log_copy import copy_log
 from adtally.client.published_log import PublishedLog
 from adtally.client.transport import NO_RETRY
-from adtally.commands.export_log import export_log
+from adtally.collector.user_agents import published_list, published_list_hash
+from adtally.commands.export_log import ExportOptions, export_log
 from adtally.errors import Conflict, InvalidInput, NotFound, VerificationFailed
+from adtally.events.facts import RulesFacts
+from adtally.intake.clock import SystemClock
 from adtally.log.blocks import Block
 from adtally.log.canonical_json import read_canonical_json
 from adtally.log.checkpoint import NoteSigner, sign_checkpoint
@@ -24,6 +30,7 @@ from adtally.log.merkle import MerkleTree
 from adtally.log.tiles import BULK_ENTRIES, bulk_file, files_of
 from adtally.rfc9162 import leaf_hashes
 from adtally.types import Checkpoint
+from adtally.verification.rule_set import RuleSet
 from support.grown_log import GrownLog, grown_log
 from support.served_log import draft_statement, file_server, served
 
@@ -42,7 +49,7 @@ def source_of(address: str) -> PublishedLog:
 
 async def exported(log: GrownLog, directory: Path) -> None:
     async with served(log.service) as address:
-        await export_log(directory, address, None, Console(quiet=True))
+        await export_log(directory, ExportOptions(address), Console(quiet=True))
 
 
 def names(directory: Path) -> set[str]:
@@ -53,23 +60,26 @@ def names(directory: Path) -> set[str]:
 async def test_export__of_a_service__holds_exactly_what_the_service_answers(
     log: GrownLog, tmp_path: Path
 ) -> None:
+    later = RuleSet(max_clock_skew_ms=1, lists={"agents": published_list_hash()})
+    await log.service.sequencer.enter_facts(lambda at_ms: [RulesFacts(at_ms, later.to_json())])
     await log.grow_to(BULK_ENTRIES + 700)
     await draft_statement(log.service, 1)
     await draft_statement(log.service, 2)
     directory = tmp_path / "copy"
     await exported(log, directory)
     found = names(directory)
-    (rules,) = (name for name in found if name.startswith("rules/"))
-    documents = {"deployment.json", "anchors.json", "campaigns.json", "checkpoint", rules}
-    documents |= {"statements/1/1.json", "statements/1/2.json"}
-    notes = {f"{name}.note" for name in documents - {"checkpoint", rules}}
+    hashed = RuleSet().to_json(), later.to_json(), published_list()
+    rules = {f"rules/{hashlib.sha256(content).hexdigest()}.json" for content in hashed}
+    documents = {"deployment.json", "anchors.json", "campaigns.json", "checkpoint", *rules}
+    documents |= {"statements/1/1.json", "statements/1/2.json", "cosigners.json"}
+    notes = {f"{name}.note" for name in documents - {"checkpoint"} - rules}
     assert found == documents | notes | {file.path for file in files_of(log.size)}
     for name in found:
         assert (directory / name).read_bytes() == (await log.get(name)).content, name
-    for name in documents - {"checkpoint", rules}:
+    for name in documents - {"checkpoint"} - rules:
         read_canonical_json((directory / name).read_bytes())
-    content = (directory / rules).read_bytes()
-    assert rules == f"rules/{hashlib.sha256(content).hexdigest()}.json"
+    for name in rules:
+        assert hashlib.sha256((directory / name).read_bytes()).hexdigest() in name
 
 
 async def test_export_log__the_command__says_what_the_folder_holds(
@@ -87,6 +97,20 @@ async def test_export_log__the_command__says_what_the_folder_holds(
     )
     assert log.service.sequencer.tree.root().hex() in output.decode()
     assert (tmp_path / "copy" / "checkpoint").exists()
+
+
+async def test_export__of_a_log_for_members__takes_an_event_key(tmp_path: Path) -> None:
+    """The service's clock is the real one here: grants of the command are of now."""
+    async with grown_log(tmp_path / "service", 300, read_access="members") as log:
+        service = replace(log.service, clock=SystemClock())
+        key_file = tmp_path / "event.key"
+        key_file.write_text(key_of(PUBLISHERS[0]).hex())
+        async with served(service) as address:
+            with pytest.raises(VerificationFailed, match="not open to everybody"):
+                await export_log(tmp_path / "copy", ExportOptions(address), Console(quiet=True))
+            options = ExportOptions(address, key_file=key_file, member=PUBLISHERS[0])
+            copied = await export_log(tmp_path / "copy", options, Console(quiet=True))
+    assert copied.checkpoint.tree_size == 300
 
 
 async def test_export__again__fetches_only_what_is_new_and_drops_what_was_outgrown(

@@ -17,12 +17,14 @@ from adtally.events.eip712 import statement_digest
 from adtally.events.signature import address_of, sign
 from adtally.log.blocks import Block
 from adtally.log.canonical_json import canonical_json
+from adtally.log.cosignature import Cosigner, cosigner_name, with_cosignatures
 from adtally.log.signed_document import sign_document
 from adtally.settlement.claim_tree import ClaimTree
-from adtally.types import ChainLog, Line, Statement
-from support.audit_scene import ADDRESSES, GENESIS, SIGNER, Scene
+from adtally.types import ChainLog, Checkpoint, Line, Statement
+from support.audit_scene import ADDRESSES, GENESIS, ORIGIN, SIGNER, Scene
 from support.world import CHAIN_ID, ESCROW_DOMAIN, OPERATOR, TOKEN, World, key_of
 
+COSIGNERS = [Cosigner(cosigner_name(ORIGIN, bytes([n]) * 20), bytes([n]) * 32) for n in (1, 2)]
 ATTESTORS = [key_of(100 + number) for number in range(3)]
 
 
@@ -71,6 +73,14 @@ def public_files(scene: Scene) -> dict[str, bytes]:
     block = Block.of(0, scene.log.served)
     files = {file.path: content for file, content in block.files.items()}
     files["checkpoint"] = scene.log.note
+    checkpoint = Checkpoint(len(scene.log.served), scene.root(len(scene.log.served)))
+    files["cosigned-checkpoint"] = with_cosignatures(
+        scene.log.note,
+        [
+            each.cosign(checkpoint, origin=ORIGIN, timestamp_seconds=1_700_000_000)
+            for each in COSIGNERS
+        ],
+    )
     rules = World().rules.to_json()
     files[f"rules/{_sha256(rules)}.json"] = rules
     deployment = paper_deployment().to_json() | {"note_verifier": str(SIGNER.verifier)}
@@ -78,6 +88,7 @@ def public_files(scene: Scene) -> dict[str, bytes]:
         "deployment.json": deployment,
         "anchors.json": _anchors(scene),
         "campaigns.json": [{"id": 1, "advertiser": 2}],
+        "cosigners.json": [{"verifier": str(each.verifier)} for each in COSIGNERS],
     }
     for statement, lines in scene.stated:
         path = f"statements/{statement.campaign}/{statement.sequence}.json"

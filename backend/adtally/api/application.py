@@ -15,6 +15,7 @@ from adtally.api import (
     batches,
     collector,
     corrections,
+    cosignatures,
     declarations,
     hits,
     log,
@@ -28,6 +29,7 @@ from adtally.api import (
     virtual_clock,
 )
 from adtally.api.body import BodyLimit
+from adtally.api.read_access import ReadAccess
 from adtally.api.service import Service
 
 DESCRIPTION = """
@@ -58,6 +60,8 @@ def create_application(service: Service, *, with_virtual_clock: bool) -> ASGIApp
     )
     app.state.service = service
     app.add_middleware(BodyLimit, limit_bytes=service.settings.max_body_bytes)
+    if service.settings.read_access != "public":
+        app.add_middleware(ReadAccess, service=service)
     # Not around the hits: they take addresses from as many proxies as the settings trust.
     trusted = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)
@@ -73,6 +77,7 @@ def create_application(service: Service, *, with_virtual_clock: bool) -> ASGIApp
         log,
         log_files,
         log_documents,
+        cosignatures,
         attestations,
         operations,
         collector,

@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from adtally.api.caching import BRIEFLY, FOREVER, answer
+from adtally.api.cosignatures import cosigners
 from adtally.api.members import get_campaigns
 from adtally.api.operations import get_anchors, get_deployment
 from adtally.api.service import Service, ServiceDep
@@ -72,11 +73,8 @@ async def get_statement_file(
 @router.head("/rules/{sha256}.json", include_in_schema=False)
 @router.get("/rules/{sha256}.json", response_class=Response, summary="Rules or a list, by hash")
 async def get_rules_file(sha256: Sha256, request: Request, service: ServiceDep) -> Response:
-    """The rule set in force or the collector's list of user agents, byte for byte what is hashed.
-
-    Rule sets of before stand in the log.
-    """
-    for content in (await _rules_in_force(service), published_list()):
+    """A rule set of the log, or the list of user agents: the very bytes that are hashed."""
+    for content in (*service.sequencer.rule_sets(), published_list()):
         if hashlib.sha256(content).hexdigest() == sha256:
             return answer(
                 request,
@@ -88,15 +86,9 @@ async def get_rules_file(sha256: Sha256, request: Request, service: ServiceDep) 
     raise NotFound(
         "no rules with this hash",
         field="sha256",
-        expected="the rule set in force, or a list of this service",
+        expected="a rule set of this log, or a list of this service",
         found=sha256,
-        action="read the log: rules stand in it wholly",
     )
-
-
-async def _rules_in_force(service: Service) -> bytes:
-    rules = await service.sequencer.read(lambda machine: machine.rules)
-    return b"" if rules is None else rules.to_json()
 
 
 @router.head("/{document:path}.note", include_in_schema=False)
@@ -126,6 +118,8 @@ async def _content(document: str, service: Service) -> object:
             return await get_deployment(service)
         case "anchors.json":
             return _plain(await get_anchors(service))
+        case "cosigners.json":
+            return await cosigners(service)
         case "campaigns.json":
             return _plain(await get_campaigns(service))
         case _:

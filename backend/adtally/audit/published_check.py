@@ -8,19 +8,22 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
+from adtally.audit.documents import list_in, text_in
 from adtally.audit.log_tree import CHUNK
 from adtally.audit.ports import Progress, PublicFiles, no_progress
 from adtally.audit.reading import Reading
 from adtally.audit.report import Findings
-from adtally.errors import AdtallyError, InvalidInput, NotFound
+from adtally.errors import AdtallyError, InvalidInput, NotFound, VerificationFailed
 from adtally.events.facts import RULES_KIND, RulesFacts
 from adtally.log.blocks import Block, upper_tiles
 from adtally.log.canonical_json import read_canonical_json
-from adtally.log.checkpoint import NoteVerifier
+from adtally.log.checkpoint import NoteSignature, NoteVerifier, SignedNote, parse_checkpoint
+from adtally.log.cosignature import CosignatureVerifier
 from adtally.log.signed_document import SUFFIX, verify_document
 from adtally.log.tiles import parse_path
 
-_DOCUMENTS = ("deployment.json", "anchors.json", "campaigns.json")
+_DOCUMENTS = ("deployment.json", "anchors.json", "campaigns.json", "cosigners.json")
+_COSIGNED = "cosigned-checkpoint"
 _STATEMENT = re.compile(r"statements/[1-9][0-9]*/[1-9][0-9]*\.json")
 _RULES = re.compile(r"rules/([0-9a-f]{64})\.json")
 
@@ -55,6 +58,8 @@ class PublishedCheck:
         statements = [path for path in paths if _STATEMENT.fullmatch(path)]
         for path in (*_DOCUMENTS, *statements):
             await self.check_document(path)
+        if _COSIGNED in paths:
+            await self.check_cosigned()
         self._check_strays(paths)
 
     async def check_entries(self, progress: Progress = no_progress) -> None:
@@ -115,6 +120,34 @@ class PublishedCheck:
         else:
             self._findings.holds("published")
 
+    async def check_cosigned(self) -> None:
+        """The cosigned checkpoint is one of this log; each of its lines is by a declared key."""
+        self._known.add(_COSIGNED)
+        try:
+            signed = SignedNote.from_bytes(await self._files.read(_COSIGNED))
+            verifiers = [self._verifier, *await self._cosigners()]
+            self._verifier.verify(signed)
+            for line in signed.signatures:
+                _verifier_of(line, verifiers).verify(signed)
+            origin, checkpoint = parse_checkpoint(signed.text)
+        except AdtallyError as error:
+            expected = error.expected or "a note signed by the log and its cosigners"
+            self._findings.differs("published", error.message, _COSIGNED, expected, error.found)
+            return
+        self._findings.compare("published", "origin", _COSIGNED, self._verifier.name, origin)
+        if checkpoint.tree_size > self._reading.tree.size:
+            # A folder's documents may be ahead of its checkpoint.
+            self._findings.remark("the cosigned checkpoint is newer than the log that was read")
+            return
+        root = await self._reading.root(checkpoint.tree_size)
+        what = f"root hash at tree size {checkpoint.tree_size}"
+        self._findings.compare("published", what, _COSIGNED, root, checkpoint.root_hash)
+
+    async def _cosigners(self) -> list[NoteVerifier]:
+        document = read_canonical_json(await self._files.read("cosigners.json"))
+        listed = list_in({"cosigners": document}, "cosigners", "cosigners")
+        return [CosignatureVerifier.parse(text_in(each, "verifier", "cosigner")) for each in listed]
+
     def _check_strays(self, paths: Sequence[str]) -> None:
         strays = [path for path in paths if path not in self._known and not self._was_checked(path)]
         if strays:
@@ -128,6 +161,18 @@ class PublishedCheck:
         except InvalidInput:
             return False
         return file.is_full and file.tree_size <= self._first
+
+
+def _verifier_of(line: NoteSignature, verifiers: Iterable[NoteVerifier]) -> NoteVerifier:
+    for verifier in verifiers:
+        if (verifier.name, verifier.key_id) == (line.name, line.key_id):
+            return verifier
+    raise VerificationFailed(
+        "a line is by a key that nobody has declared",
+        field=_COSIGNED,
+        expected="keys of cosigners.json",
+        found=f"{line.name} ({line.key_id.hex()})",
+    )
 
 
 def _rule_sets(entries: Iterable[tuple[int, bytes]]) -> list[bytes]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ Tell = Callable[[int, int], None]
 """Takes how many entries are there, and how many there will be."""
 
 _AT_ONCE = 8
+_COSIGNED = "cosigned-checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +239,10 @@ class _Copying:
 
     async def _stage_documents(self, verifier: NoteVerifier) -> int:
         """Fetch all documents, to be put in place later; returns how many statements there are."""
+        with suppress(NotFound):  # Before any attestor has cosigned.
+            self._folder.stage(_COSIGNED, await self._source.read(_COSIGNED))
         campaigns: object = None
-        for path in ("deployment.json", "anchors.json", "campaigns.json"):
+        for path in ("deployment.json", "anchors.json", "cosigners.json", "campaigns.json"):
             campaigns = await self._stage(path, verifier)
         statements = 0
         ids = [each.integer("id") for each in _list(campaigns)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import TracebackType
 
+import httpx
+
 from adtally.client.transport import RetryPolicy, Transport
 from adtally.errors import NotFound, VerificationFailed
 from adtally.log.bundle import decode_bundle, slice_bundle
@@ -26,9 +28,11 @@ class PublishedLog:
         address: where ``checkpoint`` is; ``.../v1/log`` of a service.
     """
 
-    def __init__(self, address: str, retry: RetryPolicy | None = None) -> None:
+    def __init__(
+        self, address: str, retry: RetryPolicy | None = None, auth: httpx.Auth | None = None
+    ) -> None:
         self.address = address.rstrip("/")
-        self._transport = Transport(self.address, retry)
+        self._transport = Transport(self.address, retry, auth)
 
     async def __aenter__(self) -> PublishedLog:
         return self
