@@ -23,6 +23,7 @@ class AuditDeployment:
         contracts: where each contract stands.
         log_origin: first line of the log's checkpoints.
         note_verifier: the key that signs them.
+        operator_member: whose event key signs receipts; None where the document does not say.
     """
 
     chain_id: int
@@ -31,10 +32,18 @@ class AuditDeployment:
     contracts: Mapping[Contract, Address]
     log_origin: str
     note_verifier: NoteVerifier
+    operator_member: int | None = None
 
     @property
     def identity(self) -> LogIdentity:
         return LogIdentity(self.chain_id, self.contracts[Contract.EVENT_LOG])
+
+    @property
+    def name(self) -> str:
+        """What tells this log, and the escrow that it settles, from every other one."""
+        chain = f"chain {self.chain_id} 0x{self.genesis_hash.hex()} from block {self.block_number}"
+        contracts = ", ".join(f"{each.value} 0x{self.contracts[each].hex()}" for each in Contract)
+        return f"{self.log_origin}, {chain}, {contracts}"
 
     @property
     def escrow(self) -> Address:
@@ -71,4 +80,7 @@ class AuditDeployment:
             contracts=found,
             log_origin=text_in(document, "log_origin", what),
             note_verifier=NoteVerifier.parse(text_in(document, "note_verifier", what)),
+            operator_member=integer_in(document, "operator_member", what)
+            if isinstance(document, Mapping) and "operator_member" in document
+            else None,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
 from adtally.audit.history import ChainHistory
 from adtally.audit.ports import ChainSource
@@ -11,6 +12,7 @@ from adtally.errors import InvalidInput, VerificationFailed
 from adtally.events.facts import CHAIN_FACTS_KIND, ChainFacts
 from adtally.types import BlockStamp
 from adtally.verification.facts_check import check_chain_facts
+from adtally.verification.facts_lag import Judged
 
 _KIND = bytes((CHAIN_FACTS_KIND,))
 
@@ -21,26 +23,24 @@ class FactsCollector:
     def __init__(self) -> None:
         self.ranges: list[tuple[int, list[ChainFacts]]] = []
         self.malformed: list[tuple[int, InvalidInput]] = []
-        self._index = 0
 
-    def add(self, entries: Sequence[bytes]) -> None:
-        """Take in the next entries."""
-        for entry in entries:
+    def add(self, entries: Iterable[tuple[int, bytes]]) -> None:
+        """Take in the next entries that are no records, with their leaf indices."""
+        for index, entry in entries:
             if entry[:1] == _KIND:
-                self._take(entry)
-            self._index += 1
+                self._take(index, entry)
 
-    def _take(self, entry: bytes) -> None:
+    def _take(self, index: int, entry: bytes) -> None:
         try:
             facts = ChainFacts.from_entry(entry)
         except InvalidInput as error:
-            self.malformed.append((self._index, error))
+            self.malformed.append((index, error))
             return
         continues = bool(self.ranges) and facts.part == len(self.ranges[-1][1]) != 0
         if continues and _range(self.ranges[-1][1][0]) == _range(facts):
             self.ranges[-1][1].append(facts)
         else:
-            self.ranges.append((self._index, [facts]))
+            self.ranges.append((index, [facts]))
 
 
 async def check_facts(
@@ -91,6 +91,39 @@ async def _compare_range(
         findings.differs("facts", error.message, where, error.expected, error.found)
     else:
         findings.holds("facts")
+
+
+async def check_lag(
+    stretches: Sequence[Judged], history: ChainHistory, chain: ChainSource, findings: Findings
+) -> None:
+    """No batch was judged without a change on chain that was already old (``docs/spec/facts.md``).
+
+    Args:
+        stretches: of the whole log, in order.
+        history: the chain's logs up to a final block.
+    """
+    watched = history.watched_blocks()
+    blocks: dict[int, BlockStamp | None] = {}
+    for judged in stretches:
+        at = bisect_right(watched, judged.through_block)
+        if at == len(watched):
+            findings.holds("facts_lag")
+            continue
+        number = watched[at]
+        if number not in blocks:
+            blocks[number] = await chain.block(number)
+        block = blocks[number]
+        if block is None or not judged.is_late_for(block.timestamp_seconds):
+            findings.holds("facts_lag")
+            continue
+        waited = judged.at_ms // 1000 - block.timestamp_seconds
+        findings.differs(
+            "facts_lag",
+            "judged without a change on chain that was known long before",
+            f"entry {judged.index}, without the facts of block {number}",
+            f"facts at most {judged.max_lag_seconds} s after their block",
+            f"still missing after {waited} s",
+        )
 
 
 def _range(facts: ChainFacts) -> tuple[int, int, bytes, int, int]:

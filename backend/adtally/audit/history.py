@@ -57,6 +57,17 @@ class ChainHistory:
         """Logs of blocks ``first`` to ``last``."""
         return self.logs[bisect_left(self._blocks, first) : bisect_left(self._blocks, last + 1)]
 
+    def watched_blocks(self) -> list[int]:
+        """Numbers of the blocks that hold facts, ascending."""
+        contracts = self.fact_contracts
+        return sorted(
+            {
+                log.block_number
+                for log in self.logs
+                if log.address in contracts and is_watched(contracts[log.address], log.topics)
+            }
+        )
+
     def events(self, log: ChainLog) -> list[AuditedEvent | FactChange]:
         """What a log says: to the audit, and as a fact; both for a few.
 

@@ -1,26 +1,34 @@
-"""Step 1: download the log, rebuild its Merkle tree, compare it with every public root."""
+"""Step 1: download the log and compare its tree with every public root."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from adtally.audit.chain_events import Anchored
 from adtally.audit.deployment import AuditDeployment
 from adtally.audit.history import Happened
+from adtally.audit.log_tree import CHUNK, LogTree
 from adtally.audit.ports import LogSource, Progress
 from adtally.audit.report import Findings
 from adtally.errors import InvalidInput, NotFound, VerificationFailed
 from adtally.log.checkpoint import open_checkpoint
-from adtally.log.merkle import MerkleTree
-from adtally.rfc9162 import leaf_hashes
-from adtally.types import Checkpoint, Hash
+from adtally.types import Checkpoint
 
-ENTRIES_AT_ONCE = 16_384
+ENTRIES_AT_ONCE = CHUNK
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A checkpoint and the note that it came in."""
+
+    checkpoint: Checkpoint
+    note: bytes
 
 
 async def read_checkpoint(
     log: LogSource, deployment: AuditDeployment, findings: Findings
-) -> Checkpoint | None:
+) -> SignedCheckpoint | None:
     """The log's newest checkpoint, or None when it is no honest one."""
     try:
         note = await log.checkpoint_note()
@@ -30,16 +38,17 @@ async def read_checkpoint(
             "checkpoint", error.message, "signed checkpoint", error.expected, error.found
         )
         return None
-    return checkpoint
+    return SignedCheckpoint(checkpoint, note)
 
 
 async def read_entries(
-    log: LogSource, size: int, findings: Findings, progress: Progress
+    log: LogSource, start: int, size: int, findings: Findings, progress: Progress
 ) -> AsyncIterator[list[bytes]]:
-    """The log's entries from 0 to ``size``; ends early where the server does."""
-    at = 0
+    """The log's entries from ``start`` to ``size``; ends early where the server does."""
+    at = start
     while at < size:
-        wanted = min(at + ENTRIES_AT_ONCE, size)
+        # Up to the end of a bulk file, so that a source never has to join two.
+        wanted = min(at - at % ENTRIES_AT_ONCE + ENTRIES_AT_ONCE, size)
         try:
             entries = await log.entries(at, wanted)
         except (InvalidInput, VerificationFailed, NotFound) as error:
@@ -63,27 +72,16 @@ async def read_entries(
 
 
 class RootCheck:
-    """Builds the tree from the entries and compares its roots."""
+    """Compares roots of the entries read with what was signed and anchored."""
 
-    def __init__(self, findings: Findings) -> None:
-        self._tree = MerkleTree()
+    def __init__(self, tree: LogTree, findings: Findings) -> None:
+        self._tree = tree
         self._findings = findings
 
-    @property
-    def size(self) -> int:
-        return self._tree.size
-
-    def leaf(self, index: int) -> Hash:
-        """Hash of the leaf at ``index``; raises InvalidInput outside the tree."""
-        return self._tree.leaf(index)
-
-    def add(self, entries: Sequence[bytes]) -> None:
-        """Take in the next entries."""
-        self._tree.append_packed(leaf_hashes(entries))
-
-    def compare_checkpoint(self, checkpoint: Checkpoint) -> None:
+    def compare_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """The signed checkpoint must be that of the entries served."""
-        self._compare("checkpoint", checkpoint, f"signed checkpoint at size {checkpoint.tree_size}")
+        where = f"signed checkpoint at size {checkpoint.tree_size}"
+        return self._compare("checkpoint", checkpoint, where)
 
     def compare_anchors(self, anchors: Sequence[Happened]) -> None:
         """Every anchor on chain must be a root of these entries; sizes and numbers must grow."""
@@ -100,18 +98,14 @@ class RootCheck:
             self._compare("anchors", Checkpoint(anchor.tree_size, anchor.root_hash), where)
             size, number = anchor.tree_size, anchor.number
 
-    def root(self) -> bytes:
-        """Root hash of everything taken in."""
-        return self._tree.root()
-
-    def _compare(self, check: str, checkpoint: Checkpoint, where: str) -> None:
+    def _compare(self, check: str, checkpoint: Checkpoint, where: str) -> bool:
         if checkpoint.tree_size > self._tree.size:
             expected = f"at least {checkpoint.tree_size} entries"
             found = f"{self._tree.size} entries"
             self._findings.differs(
                 check, "the log is shorter than was promised", where, expected, found
             )
-            return
+            return False
         root = self._tree.root(checkpoint.tree_size)
         what = f"root hash at tree size {checkpoint.tree_size}"
-        self._findings.compare(check, what, where, root, checkpoint.root_hash)
+        return self._findings.compare(check, what, where, root, checkpoint.root_hash)

@@ -27,6 +27,16 @@ class LogSource(Protocol):
         """
 
 
+class PublicFiles(Protocol):
+    """A folder of everything that is published of a log (``docs/spec/log.md``, Static layout)."""
+
+    async def read(self, path: str) -> bytes:
+        """A file's bytes; raises NotFound where there is none."""
+
+    async def paths(self) -> list[str]:
+        """Every file there is."""
+
+
 class ChainSource(Protocol):
     """A node that the auditor trusts. Raises ChainUnavailable when it does not answer."""
 
@@ -47,6 +57,22 @@ class ChainSource(Protocol):
 
     async def call(self, to: Address, data: bytes, at: BlockStamp | None = None) -> bytes:
         """Return data of a contract call at a block."""
+
+
+class AuditMemory(Protocol):
+    """Where states of audits of one log are kept, by their size. Nothing in it is believed."""
+
+    def sizes(self) -> list[int]:
+        """Sizes of all states, largest first."""
+
+    def read(self, size: int) -> bytes:
+        """The state's bytes, damaged ones as they are."""
+
+    def write(self, size: int, state: bytes) -> None:
+        """Keep a state, wholly or not at all; old ones may go for it."""
+
+    def drop(self, size: int) -> None:
+        """Remove a state."""
 
 
 class Progress(Protocol):

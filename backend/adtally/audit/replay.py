@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adtally.audit.chain_events import StatementSubmitted
@@ -18,7 +18,7 @@ from adtally.events.correction import CORRECTION_KIND
 from adtally.events.record import RECORD_KIND, RECORD_SIZE, VERDICT_OFFSET
 from adtally.events.verdict import Verdict
 from adtally.settlement.corrections import Leaves
-from adtally.settlement.machine import LogMachine
+from adtally.settlement.machine import LogMachine, MachineDump
 from adtally.types import Hash, Line, LogIdentity, Statement
 
 StatementKey = tuple[int, int]
@@ -32,6 +32,37 @@ class Recomputed:
     statement: Statement
     lines: dict[int, Line]
     may_be_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayState:
+    """What a replay knows at the end of a group commit; another can go on from it.
+
+    Attributes:
+        verdicts: how many records have each verdict, by its code.
+        stops: anchored sizes at which nothing was cut in two.
+    """
+
+    machine: MachineDump
+    recomputed: Mapping[StatementKey, Recomputed]
+    verdicts: Mapping[int, int]
+    corrections: int
+    stops: frozenset[int]
+
+    def fits(self, submitted: Sequence[StatementSubmitted], anchored_sizes: Sequence[int]) -> bool:
+        """Whether a replay that goes on from here sees all that is asked for."""
+        size = self.machine.size
+        return all(each in self.stops or each >= size for each in anchored_sizes) and all(
+            self._knows(each.statement) or each.statement.tree_size >= size for each in submitted
+        )
+
+    def _knows(self, asked: Statement) -> bool:
+        own = self.recomputed.get((asked.campaign, asked.sequence))
+        return (
+            own is not None
+            and own.statement.tree_size == asked.tree_size
+            and own.statement.is_final == asked.is_final
+        )
 
 
 class Replay:
@@ -63,6 +94,47 @@ class Replay:
             self._submitted.setdefault(each.statement.tree_size, []).append(each.statement)
         self._anchored = set(anchored_sizes)
         self._stops = sorted(self._anchored | set(self._submitted))
+        self._stopped: set[int] = set()
+
+    def resume(self, state: ReplayState, facts: Iterable[tuple[int, bytes]]) -> None:
+        """Go on from what another replay knew; to be called before anything is fed.
+
+        Args:
+            facts: every entry below the state's size that is neither envelope nor record.
+
+        Raises:
+            AdtallyError: the state is not one of this log.
+        """
+        self.machine.load(state.machine, facts)
+        self.verdicts.update(state.verdicts)
+        self.corrections = state.corrections
+        self.recomputed.update(state.recomputed)
+        self._stopped |= state.stops
+        self._findings.holds("replay", self.machine.size)
+        self._findings.holds("corrections", state.corrections)
+        if self.machine.size in self._stops:
+            self._stop()
+
+    def state(self) -> ReplayState | None:
+        """What it knows now; None in the middle of a batch or after an entry that can't stand."""
+        if self.is_broken or self.is_cut:
+            return None
+        return ReplayState(
+            self.machine.dump(),
+            dict(self.recomputed),
+            dict(self.verdicts),
+            self.corrections,
+            frozenset(self._stopped),
+        )
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether what was fed ends inside a batch or a range of facts."""
+        try:
+            self.machine.require_complete()
+        except AdtallyError:
+            return True
+        return False
 
     def feed(self, entries: Sequence[bytes]) -> None:
         """Apply the next entries; after the first that can't stand there, nothing more."""
@@ -115,8 +187,9 @@ class Replay:
 
     def _stop(self) -> None:
         size = self.machine.size
-        if size in self._anchored:
-            self._require_complete("anchors", f"anchor at tree size {size}")
+        where = f"anchor at tree size {size}"
+        if size in self._anchored and self._require_complete("anchors", where):
+            self._stopped.add(size)
         for asked in self._submitted.get(size, []):
             where = f"campaign {asked.campaign} statement {asked.sequence}"
             if self._require_complete("statements", where):

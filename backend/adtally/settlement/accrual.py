@@ -8,7 +8,11 @@ and no publisher was ever paid more than its line.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from adtally.events.record import AdEvent, EventType
 from adtally.events.verdict import Verdict
@@ -20,6 +24,18 @@ from adtally.settlement.rates import (
 )
 from adtally.types import Counts, Line
 from adtally.verification.fact_state import CampaignFacts, OrderFacts
+
+_MONEY_BYTES = 24
+"""Of an amount in thousandths of base units of at most 128 bits."""
+_LINES = np.dtype(
+    [
+        ("campaign", "<u4"),
+        ("publisher", "<u4"),
+        ("counts", "<u8", (len(EventType),)),
+        ("amount_milli", f"V{_MONEY_BYTES}"),
+        ("highest_base_units", f"V{_MONEY_BYTES}"),
+    ]
+)
 
 
 @dataclass(slots=True)
@@ -115,3 +131,35 @@ class Accruals:
     def counts(self, campaign: int) -> Counts:
         """Sum of the campaign's lines' counts."""
         return sum((line.counts for line in self.lines(campaign)), Counts())
+
+    def arrays(self) -> dict[str, Any]:
+        """All that it knows, as NumPy arrays by name."""
+        lines = [
+            (
+                campaign,
+                publisher,
+                [line.counts[kind] for kind in EventType],
+                line.amount_milli.to_bytes(_MONEY_BYTES, "big"),
+                line.highest_base_units.to_bytes(_MONEY_BYTES, "big"),
+            )
+            for campaign, of_campaign in self._lines.items()
+            for publisher, line in of_campaign.items()
+        ]
+        corrections = list(self._corrections.items())
+        return {
+            "lines": np.array(lines, dtype=_LINES),
+            "corrections": np.array(corrections, dtype=np.uint64).reshape(-1, 2),
+        }
+
+    def load_arrays(self, dump: Mapping[str, Any]) -> None:
+        """Know what ``arrays`` gave."""
+        for campaign, publisher, counts, milli, highest in dump["lines"].tolist():
+            line = _LineAccrual(
+                dict(zip(EventType, map(int, counts), strict=True)),
+                int.from_bytes(milli, "big"),
+                int.from_bytes(highest, "big"),
+            )
+            self._lines.setdefault(campaign, {})[publisher] = line
+            total = self.lines_total_base_units(campaign) + line.amount_base_units
+            self._lines_total[campaign] = total
+        self._corrections = {int(key): int(count) for key, count in dump["corrections"].tolist()}
