@@ -239,6 +239,7 @@ class Stage:
         folder = self.directory / f"attestor-{name}"
         folder.mkdir(exist_ok=True)
         key_file = folder / "attestor.key"
+        key_file.touch(mode=0o600)
         key_file.write_text(attestor_key(name).hex() + "\n")
         command = adtally_command(
             "attest",
