@@ -235,6 +235,50 @@ def attest(
 
 
 @app.command()
+def finish(
+    account_key_file: Annotated[
+        Path, typer.Option(help="An account with coins for gas: keystore, or raw key (mode 0600).")
+    ],
+    rpc_url: RpcUrl = LOCAL_CHAIN,
+    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+    peer: Peers = [],  # noqa: B006
+    account_passphrase_file: Annotated[
+        Path | None, typer.Option(help="Passphrase of the account's keystore.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="An attestor's own store, opened here; its process must not run."),
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="The attestor's key, with --data-dir.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Go on until every earned unit is paid.")
+    ] = False,
+) -> None:
+    """With the operator gone: anchor, state, pay everybody, from attestors' stores alone."""
+    from adtally.commands import finish as command
+    from adtally.commands.attest import KeyOptions
+    from adtally.commands.running import run
+    from adtally.commands.up import start_logging
+
+    start_logging()
+    options = command.FinishOptions(
+        rpc_url=rpc_url,
+        deployment=deployment,
+        peers=tuple(peer),
+        account_key_file=account_key_file,
+        account_passphrase_file=account_passphrase_file,
+        wait=wait,
+        data_dir=data_dir,
+        key=None if key_file is None else KeyOptions(key_file, passphrase_file),
+    )
+    if not run(command.finish(options, result_console())):
+        sys.exit(1)
+
+
+@app.command()
 def correct(
     index: Annotated[int, typer.Option(min=0, help="Leaf index of the record.")],
     change: Annotated[

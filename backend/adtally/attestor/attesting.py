@@ -65,6 +65,8 @@ class Attesting:
     Args:
         gone_after_seconds: without any word of the operator for so long, it counts as gone, and
             peers are answered as ``docs/decisions/0030`` says.
+        silent_seconds: how long the operator had been silent when the attestor was started.
+        on_heard: told whenever the operator answers.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class Attesting:
         statements: StatementStore,
         *,
         gone_after_seconds: float,
+        silent_seconds: float = 0.0,
+        on_heard: Callable[[], None] = lambda: None,
         clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -85,13 +89,15 @@ class Attesting:
         self._gone_after = gone_after_seconds
         self._clock_ms = clock_ms
         self._monotonic = monotonic
-        self._heard_at = monotonic()
+        self._on_heard = on_heard
+        self._heard_at = monotonic() - silent_seconds
 
     # What the operator asks --------------------------------------------------------------------
 
     def heard(self) -> None:
         """The operator has answered."""
         self._heard_at = self._monotonic()
+        self._on_heard()
 
     @property
     def is_operator_gone(self) -> bool:

@@ -77,13 +77,11 @@ class LogFollower:
                 raise self._fork(note, own, tip)
         return note, tip
 
-    async def follow(self, source: LogSource) -> Checkpoint:
-        """Verify and store everything that the source's checkpoint covers; returns that."""
-        note, tip = await self.read_tip(source)
+    async def follow(self, source: LogSource, note: bytes, tip: Checkpoint) -> None:
+        """Verify and store everything that a checkpoint covers, which ``read_tip`` gave."""
         await self.advance(source, tip.tree_size, tip, note)
         if self.copy.size == tip.tree_size and note != self.note:
             write_atomically(self._folder / "checkpoint", note)
-        return tip
 
     async def advance(self, source: LogSource, target: int, tip: Checkpoint, note: bytes) -> None:
         """Verify and store up to ``target`` entries, which ``tip`` covers.

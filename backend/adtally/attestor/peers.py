@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
 from adtally.attestation.answers import AnswerBook, Domains, Signed
@@ -14,6 +15,7 @@ from adtally.types import Address
 
 logger = logging.getLogger(__name__)
 
+_REST_SECONDS = 15.0
 QUICK = RetryPolicy(deadline_seconds=0.0, request_timeout_seconds=5.0)
 
 
@@ -23,16 +25,21 @@ class Peers:
     def __init__(self, urls: Sequence[str], domains: Domains) -> None:
         self.sources = [LogSource(url, QUICK) for url in urls]
         self._domains = domains
+        self._rests_until: dict[str, float] = {}
 
     async def leave(self, signed: Signed) -> None:
         """Give every peer a copy of a signature that we are about to hand out."""
-        if self.sources:
-            await asyncio.gather(*(self._leave(peer, signed) for peer in self.sources))
+        now = time.monotonic()
+        awake = [peer for peer in self.sources if self._rests_until.get(peer.url, 0.0) <= now]
+        if awake:
+            await asyncio.gather(*(self._leave(peer, signed) for peer in awake))
 
     async def _leave(self, peer: LogSource, signed: Signed) -> None:
         try:
             await peer.post("/attestations/deposits", signed.to_json())
         except AdtallyError as error:
+            # A peer that hangs must not hold up every signature.
+            self._rests_until[peer.url] = time.monotonic() + _REST_SECONDS
             logger.info("%s did not take our signature of %s: %s", peer.url, signed.subject, error)
 
     async def close(self) -> None:

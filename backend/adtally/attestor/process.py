@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 SNAPSHOT_AT_STOP_ENTRIES = 2_000
 _ASK_SECONDS = 1.0
+_HEARD = "operator-heard"
+"""An empty file, as old as the operator's last answer: a restart must not make it young again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ async def running_attestor(
             SigningDesk(signer, record, book, domains, peers),
             StatementStore(settings.data_dir / "statements", deployment.escrow_domain),
             gone_after_seconds=settings.gone_after_seconds,
+            silent_seconds=_silent_seconds(settings.data_dir / _HEARD),
+            on_heard=(settings.data_dir / _HEARD).touch,
         )
         others = [operator, *peers.sources]
         recall = Recall(record, book, domains, signer.address, chain_book, others)
@@ -218,6 +223,10 @@ async def _pinned_verifier(
     if document != kept:
         write_atomically(path, (json.dumps(document, indent=2) + "\n").encode())
     return verifier
+
+
+def _silent_seconds(path: Path) -> float:
+    return max(time.time() - path.stat().st_mtime, 0.0) if path.exists() else 0.0
 
 
 def _conflict(found: str) -> Conflict:

@@ -45,6 +45,7 @@ class Recall:
         self._address = address
         self._chain = chain
         self._silent = list(others)
+        self._told: list[LogSource] = []
         self._asked = len(self._silent) == 0
         self._seen_on_chain: set[str] = set()
         self._has_read_book = False
@@ -66,7 +67,9 @@ class Recall:
             try:
                 learned = await self._learn_from(source)
             except SourceFailed as error:
-                logger.info("not asked yet what we signed: %s", error)
+                if source not in self._told:
+                    self._told.append(source)
+                    logger.warning("not asked yet what we signed: %s", error)
                 silent.append(source)
                 continue
             self._asked = True

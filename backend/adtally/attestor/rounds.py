@@ -59,7 +59,9 @@ class Rounds:
         self.trouble: str | None = None
         """What the last round could not do, for the status page."""
         self.lock = asyncio.Lock()
-        """Held while the log is followed or something is judged: one thing at a time."""
+        """Held while entries are taken in or something is judged: one thing at a time. Never while
+        a service is asked that may not be there.
+        """
 
     @property
     def book(self) -> AnswerBook:
@@ -73,8 +75,7 @@ class Rounds:
             StorageFailed, StorageCorrupt: the disk fails it.
         """
         while True:
-            async with self.lock:
-                await self.round()
+            await self.round()
             await asyncio.sleep(interval_seconds)
 
     async def round(self) -> None:
@@ -118,7 +119,8 @@ class Rounds:
 
     async def _answer(self, request: AttestationRequest) -> None:
         try:
-            answer = await self._attesting.answer(request, self._operator)
+            async with self.lock:
+                answer = await self._attesting.answer(request, self._operator)
         except (ChainError, Overloaded, NotAllowed) as error:
             if isinstance(error, MachineGone):
                 raise
@@ -168,7 +170,9 @@ class Rounds:
         if self._rests.rests(key):
             return
         try:
-            await follower.follow(source)
+            note, tip = await follower.read_tip(source)
+            async with self.lock:
+                await follower.follow(source, note, tip)
         except (SourceFailed, ChainError, Overloaded, NotAllowed, StorageFailed, StorageCorrupt):
             raise
         except AdtallyError as error:
@@ -211,12 +215,13 @@ class Rounds:
                 continue
             if statement.tree_size > attesting.follower.copy.size:
                 continue
-            own, lines = await attesting.computed(
-                statement.campaign,
-                statement.sequence,
-                statement.tree_size,
-                is_final=statement.is_final,
-            )
+            async with self.lock:
+                own, lines = await attesting.computed(
+                    statement.campaign,
+                    statement.sequence,
+                    statement.tree_size,
+                    is_final=statement.is_final,
+                )
             if own.statement == statement:
                 attesting.keep(statement, lines)
             else:

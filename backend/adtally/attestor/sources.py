@@ -17,7 +17,8 @@ from adtally.types import Hash
 
 T = TypeVar("T")
 
-PATIENCE = RetryPolicy(deadline_seconds=2.0, request_timeout_seconds=20.0)
+PATIENCE = RetryPolicy(deadline_seconds=0.0, request_timeout_seconds=20.0)
+"""Asked once: the next round asks again."""
 
 
 class SourceFailed(Overloaded):

@@ -96,13 +96,14 @@ async def open_signer(options: KeyOptions) -> AsyncIterator[AttestorSigner]:
             signer = external_signer(options.signer, _address(options.address))
         else:
             assert options.key_file is not None
-            signer = KeySigner(_read_key(options.key_file, options.passphrase_file))
+            signer = KeySigner(read_key_file(options.key_file, options.passphrase_file))
             lock_file(options.key_file.with_name(f".{options.key_file.name}.lock"), stack)
         stack.push_async_callback(signer.close)
         yield signer
 
 
-def _read_key(path: Path, passphrase_file: Path | None) -> bytes:
+def read_key_file(path: Path, passphrase_file: Path | None) -> bytes:
+    """The key in an encrypted keystore, or in a raw key file that nobody else can read."""
     if is_keystore(path):
         return decrypt_keystore(path, read_passphrase(passphrase_file))
     key = read_key(path)
@@ -153,7 +154,7 @@ async def _work(settings: AttestorSettings, signer: AttestorSigner, options: Att
     async with running_attestor(settings, signer) as running:
         tasks = [asyncio.ensure_future(running.rounds.run(options.interval_seconds))]
         if options.serve is not None:
-            tasks.append(asyncio.ensure_future(_serve(running.site, options.serve)))
+            tasks.append(asyncio.ensure_future(serve_site(running.site, options.serve)))
         try:
             # Neither ends by itself: what ends has failed, and the other must not go on alone.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -174,7 +175,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(site: AttestorSite, place: str) -> None:
+async def serve_site(site: AttestorSite, place: str) -> None:
+    """Serve at HOST:PORT until cancelled; raises Conflict where that can't be had."""
     host, _, port = place.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise InvalidInput("no place to serve at", field="serve", expected="HOST:PORT", found=place)
