@@ -368,6 +368,28 @@ def restore_log(
     command.restore_log(source, data_dir, deployment, result_console())
 
 
+@app.command("export-log")
+def export_log(
+    directory: Annotated[Path, typer.Argument(help="Gets the files; what is there stays.")],
+    service: Service = LOCAL_SERVICE,
+    note_verifier: Annotated[
+        str | None, typer.Option(help="Checkpoint key; default: the one the service names.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="Event or attestor key, to read a log that is not public.")
+    ] = None,
+    member: Annotated[
+        int, typer.Option(min=0, max=UINT32_MAX, help="Whose event key; 0: an attestor's key.")
+    ] = 0,
+) -> None:
+    """Copy the whole public log, checked, as files that any web server can serve."""
+    from adtally.commands import export_log as command
+    from adtally.commands.running import run
+
+    options = command.ExportOptions(service, note_verifier, key_file, member)
+    run(command.export_log(directory, options, result_console()))
+
+
 @app.command()
 def simulate(
     service: Service = LOCAL_SERVICE,

@@ -64,6 +64,8 @@ class Settings(BaseSettings):
             address of the connection.
         token_lifetime_seconds: how long after its minting a token counts an impression.
         salt_retention_days: how long the salts of commitments are kept.
+        read_access: who may read entries, campaigns and statements: ``public`` everybody,
+            ``members`` whoever is registered, ``own`` each its own campaigns (attestors: all).
     """
 
     model_config = SettingsConfigDict(env_prefix="ADTALLY_")
@@ -93,6 +95,7 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(0, ge=0, le=16)
     token_lifetime_seconds: int = Field(3600, ge=1, le=86_400)
     salt_retention_days: int = Field(30, ge=1)
+    read_access: Literal["public", "members", "own"] = "public"
 
     @property
     def deployment_path(self) -> Path:

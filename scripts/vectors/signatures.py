@@ -94,6 +94,8 @@ def signature_vectors() -> dict[str, Any]:
         domain_json(eip712.ESCROW_DOMAIN_NAME, ESCROW),
     )
     counts = statement.counts
+    grant = (address_of(PUBLISHER_KEY), 3, NOON_MS // 1000 + 3_600)
+    cosigner = (attestors[0], seed("cosigner public key"), NOON_MS)
     attestors_hash = keccak(
         word(32) + word(3) + b"".join(each.rjust(32, b"\0") for each in attestors)
     )
@@ -128,6 +130,10 @@ def signature_vectors() -> dict[str, Any]:
          refusal_message(LogIdentity(CHAIN_ID, EVENT_LOG), refusal).digest, ATTESTOR_KEYS[:1]),
         (eip712.COLLECTOR_KEY_TYPE, log, LOG_DOMAIN, list(asked),
          eip712.collector_key_digest(LOG_DOMAIN, *asked), [PUBLISHER_KEY]),
+        (eip712.COSIGNER_KEY_TYPE, log, LOG_DOMAIN, list(cosigner),
+         eip712.cosigner_key_digest(LOG_DOMAIN, *cosigner), ATTESTOR_KEYS[:1]),
+        (eip712.READ_GRANT_TYPE, log, LOG_DOMAIN, list(grant),
+         eip712.read_grant_digest(LOG_DOMAIN, *grant), [PUBLISHER_KEY]),
     ]  # fmt: skip
     return {
         "attestors": [hexed(each) for each in attestors],

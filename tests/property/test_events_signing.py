@@ -102,6 +102,26 @@ def test_collector_key_digest__random_values__equals_eth_account(
     assert eip712.collector_key_digest(domain, signer, *fields) == expected
 
 
+@given(chain_ids, addresses, addresses, hashes, uint64s)
+def test_cosigner_key_digest__random_values__equals_eth_account(
+    chain_id: int, log: bytes, attestor: bytes, public_key: bytes, at_ms: int
+) -> None:
+    domain = eip712.log_domain(LogIdentity(chain_id, log))
+    fields = (attestor, public_key, at_ms)
+    expected = reference(eip712.COSIGNER_KEY_TYPE, eip712.LOG_DOMAIN_NAME, chain_id, log, *fields)
+    assert eip712.cosigner_key_digest(domain, *fields) == expected
+
+
+@given(chain_ids, addresses, addresses, uint32s, uint64s)
+def test_read_grant_digest__random_values__equals_eth_account(
+    chain_id: int, log: bytes, signer: bytes, member: int, expires: int
+) -> None:
+    domain = eip712.log_domain(LogIdentity(chain_id, log))
+    fields = (signer, member, expires)
+    expected = reference(eip712.READ_GRANT_TYPE, eip712.LOG_DOMAIN_NAME, chain_id, log, *fields)
+    assert eip712.read_grant_digest(domain, *fields) == expected
+
+
 @given(
     chain_ids,
     addresses,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from scripts.bench.load import Traffic
@@ -47,9 +48,9 @@ class GrownLog:
 
 
 @asynccontextmanager
-async def grown_log(directory: Path, size: int = 0) -> AsyncIterator[GrownLog]:
-    """A log of ``size`` entries (by default of facts alone)."""
-    async with open_service(directory, world_facts) as service:
+async def grown_log(directory: Path, size: int = 0, **settings: Any) -> AsyncIterator[GrownLog]:
+    """A log of ``size`` entries (by default of facts alone), under some other settings."""
+    async with open_service(directory, world_facts, **settings) as service:
         app = create_application(service, with_virtual_clock=True)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:

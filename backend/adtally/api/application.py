@@ -15,9 +15,11 @@ from adtally.api import (
     batches,
     collector,
     corrections,
+    cosignatures,
     declarations,
     hits,
     log,
+    log_documents,
     log_files,
     members,
     operations,
@@ -27,6 +29,7 @@ from adtally.api import (
     virtual_clock,
 )
 from adtally.api.body import BodyLimit
+from adtally.api.read_access import ReadAccess
 from adtally.api.service import Service
 
 DESCRIPTION = """
@@ -57,6 +60,8 @@ def create_application(service: Service, *, with_virtual_clock: bool) -> ASGIApp
     )
     app.state.service = service
     app.add_middleware(BodyLimit, limit_bytes=service.settings.max_body_bytes)
+    if service.settings.read_access != "public":
+        app.add_middleware(ReadAccess, service=service)
     # Not around the hits: they take addresses from as many proxies as the settings trust.
     trusted = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)
@@ -71,6 +76,8 @@ def create_application(service: Service, *, with_virtual_clock: bool) -> ASGIApp
         reports,
         log,
         log_files,
+        log_documents,
+        cosignatures,
         attestations,
         operations,
         collector,

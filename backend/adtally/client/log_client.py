@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from types import TracebackType
 
+import httpx
+import msgspec
+
 from adtally.client.fields import Fields
 from adtally.client.service_facts import ServiceFacts
 from adtally.client.transport import Params, RetryPolicy, Transport
 from adtally.errors import VerificationFailed
+from adtally.events.cosigner_key import CosignerKey
 from adtally.log.bundle import decode_bundle
-from adtally.log.checkpoint import NoteVerifier, open_checkpoint
+from adtally.log.checkpoint import NoteSignature, NoteVerifier, open_checkpoint
 from adtally.types import Checkpoint, Hash
 
 NEXT_INDEX_HEADER = "x-next-index"
@@ -23,8 +27,10 @@ class LogClient:
     whoever decides money by them checks them first (see ``adtally.audit``).
     """
 
-    def __init__(self, base_url: str, retry: RetryPolicy | None = None) -> None:
-        self._transport = Transport(base_url, retry)
+    def __init__(
+        self, base_url: str, retry: RetryPolicy | None = None, auth: httpx.Auth | None = None
+    ) -> None:
+        self._transport = Transport(base_url, retry, auth)
 
     async def __aenter__(self) -> LogClient:
         return self
@@ -148,6 +154,36 @@ class LogClient:
     async def post_document(self, path: str, document: object) -> object:
         """Send a JSON document to a path under ``/v1``."""
         return await self._transport.post_json(path, document)
+
+    # Cosignatures ------------------------------------------------------------------------------
+
+    async def declare_cosigner(self, key: CosignerKey) -> object:
+        """Tell the service which Ed25519 key an attestor cosigns with."""
+        document = {
+            "attestor": f"0x{key.attestor.hex()}",
+            "public_key": f"0x{key.public_key.hex()}",
+            "declared_at_ms": key.declared_at_ms,
+            "signature": f"0x{key.signature.hex()}",
+        }
+        return await self._transport.post_json("/log/cosigners", document)
+
+    async def post_cosignature(self, checkpoint: Checkpoint, cosignature: NoteSignature) -> None:
+        """Hand in an attestor's cosignature of a checkpoint."""
+        document = {
+            "tree_size": checkpoint.tree_size,
+            "root_hash": f"0x{checkpoint.root_hash.hex()}",
+            "line": cosignature.line().rstrip("\n"),
+        }
+        body = msgspec.json.encode(document)
+        await self._transport.post("/log/cosignatures", body, "application/json")
+
+    async def cosigners(self) -> object:
+        """Every attestor's declared keys; check them against the chain."""
+        return await self._get("/log/cosigners.json")
+
+    async def cosigned_checkpoint_note(self) -> bytes:
+        """The newest note with attestors' cosignatures; raises NotFound before there is one."""
+        return (await self._transport.get("/log/cosigned-checkpoint")).content
 
     # Virtual time ------------------------------------------------------------------------------
 

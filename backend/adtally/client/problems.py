@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from adtally import errors
-from adtally.errors import AdtallyError, ChainReverted, Overloaded
+from adtally.errors import AdtallyError, ChainReverted, NotFound, Overloaded
 
 _DETAIL_LIMIT = 300
 
@@ -16,14 +16,16 @@ _DETAIL_LIMIT = 300
 def error_from_response(response: httpx.Response) -> AdtallyError:
     """The error that a response of status 400 and above stands for.
 
-    A body that is no problem document (a proxy's page, say) becomes a plain ``AdtallyError``.
+    A body that is no problem document (a proxy's page, say) becomes a plain ``AdtallyError``, or
+    ``NotFound`` with status 404.
     """
     try:
         document = msgspec.json.decode(response.content)
     except msgspec.DecodeError:
         document = None
     if not isinstance(document, dict):
-        return AdtallyError(
+        kind = NotFound if response.status_code == httpx.codes.NOT_FOUND else AdtallyError
+        return kind(
             f"{response.request.method} {response.request.url} was refused",
             expected="a problem document (RFC 9457)",
             found=f"HTTP {response.status_code}: {response.text[:_DETAIL_LIMIT]}",

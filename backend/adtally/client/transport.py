@@ -36,15 +36,24 @@ NO_RETRY = RetryPolicy(deadline_seconds=0.0)
 
 
 class Transport:
-    """Requests under one base address; an async context manager."""
+    """Requests under one base address; an async context manager.
 
-    def __init__(self, base_url: str, retry: RetryPolicy | None = None) -> None:
+    Args:
+        base_url: of the service.
+        retry: how long to ask again.
+        auth: who reads, where the log is not open to everybody (``adtally.client.read_auth``).
+    """
+
+    def __init__(
+        self, base_url: str, retry: RetryPolicy | None = None, auth: httpx.Auth | None = None
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self.retry = retry or RetryPolicy()
         self._http = httpx.AsyncClient(
             base_url=f"{self.base_url}/v1",
             timeout=self.retry.request_timeout_seconds,
             trust_env=False,
+            auth=auth,
         )
 
     async def __aenter__(self) -> Transport:

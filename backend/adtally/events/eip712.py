@@ -47,6 +47,8 @@ COLLECTOR_KEY_TYPE = (
     "CollectorKeyRequest(address signer,uint8 kind,uint32 member,uint32 campaign,"
     "uint32 placement,uint32 creative,uint64 requestedAtMs)"
 )
+COSIGNER_KEY_TYPE = "CosignerKey(address attestor,bytes32 publicKey,uint64 declaredAtMs)"
+READ_GRANT_TYPE = "ReadGrant(address signer,uint32 member,uint64 expiresAtSeconds)"
 
 LOG_DOMAIN_NAME = "adtally EventLog"
 ESCROW_DOMAIN_NAME = "adtally CampaignEscrow"
@@ -64,6 +66,8 @@ _STATEMENT_TYPEHASH = keccak(STATEMENT_TYPE.encode())
 _SUCCESSOR_TYPEHASH = keccak(SUCCESSOR_TYPE.encode())
 _REFUSAL_TYPEHASH = keccak(REFUSAL_TYPE.encode())
 _COLLECTOR_KEY_TYPEHASH = keccak(COLLECTOR_KEY_TYPE.encode())
+_COSIGNER_KEY_TYPEHASH = keccak(COSIGNER_KEY_TYPE.encode())
+_READ_GRANT_TYPEHASH = keccak(READ_GRANT_TYPE.encode())
 
 
 def _uint(field: str, value: int, bits: int) -> bytes:
@@ -249,6 +253,34 @@ def collector_key_digest(
             + _uint("placement", placement, 32)
             + _uint("creative", creative, 32)
             + _uint("requested_at_ms", requested_at_ms, 64)
+        ),
+    )
+
+
+def cosigner_key_digest(
+    domain: Hash, attestor: Address, public_key: bytes, declared_at_ms: int
+) -> Hash:
+    """What an attestor signs to declare the Ed25519 key that it cosigns checkpoint notes with."""
+    return _digest(
+        domain,
+        keccak(
+            _COSIGNER_KEY_TYPEHASH
+            + _address("attestor", attestor)
+            + _bytes32("public_key", public_key)
+            + _uint("declared_at_ms", declared_at_ms, 64)
+        ),
+    )
+
+
+def read_grant_digest(domain: Hash, signer: Address, member: int, expires_at_seconds: int) -> Hash:
+    """What a member's event key, or an attestor's key, signs to be let read."""
+    return _digest(
+        domain,
+        keccak(
+            _READ_GRANT_TYPEHASH
+            + _address("signer", signer)
+            + _uint("member", member, 32)
+            + _uint("expires_at_seconds", expires_at_seconds, 64)
         ),
     )
 

@@ -27,7 +27,7 @@ from adtally.errors import (
     StorageFull,
 )
 from adtally.events.batch import ENVELOPE_KIND, Envelope, SignedBatch
-from adtally.events.facts import RULES_KIND
+from adtally.events.facts import RULES_KIND, RulesFacts
 from adtally.events.record import RECORD_KIND, VERDICT_OFFSET, clear_verdict
 from adtally.events.verdict import Verdicts
 from adtally.intake.clock import Clock
@@ -258,6 +258,15 @@ class Sequencer:
         """The checkpoint at a durable size, by default the newest."""
         size = self.tree.size if tree_size is None else tree_size
         return Checkpoint(size, self.tree.root(size))
+
+    def rule_sets(self) -> list[bytes]:
+        """The JSON of every rule set in the log, in order; durable ones only."""
+        size = self.tree.size
+        return [
+            RulesFacts.from_entry(entry).rules_json
+            for index, entry in self._facts
+            if index < size and entry[0] == RULES_KIND
+        ]
 
     # The writer --------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -23,7 +24,6 @@ from adtally.errors import InvalidInput, VerificationFailed
 from adtally.rfc9162 import HASH_SIZE
 from adtally.types import UINT64_MAX, Checkpoint
 
-_ED25519 = b"\x01"
 _KEY_SIZE = 32
 _KEY_ID_SIZE = 4
 _SIGNATURE_PREFIX = "\N{EM DASH} "
@@ -45,6 +45,17 @@ class NoteSignature:
     def line(self) -> str:
         encoded = base64.b64encode(self.key_id + self.signature).decode("ascii")
         return f"{_SIGNATURE_PREFIX}{self.name} {encoded}\n"
+
+    @staticmethod
+    def parse(line: str) -> NoteSignature:
+        """A signature line, without its newline; raises InvalidInput."""
+        name, separator, encoded = line.removeprefix(_SIGNATURE_PREFIX).partition(" ")
+        if not line.startswith(_SIGNATURE_PREFIX) or not separator or not _NAME.match(name):
+            raise _malformed("a signature line: dash, name, base64", repr(line[:80]))
+        raw = _from_base64(encoded, "signature")
+        if len(raw) <= _KEY_ID_SIZE:
+            raise _malformed("a key hash of 4 bytes and a signature", f"{len(raw)} bytes")
+        return NoteSignature(name, raw[:_KEY_ID_SIZE], raw[_KEY_ID_SIZE:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ class SignedNote:
         lines = tail[:-1].split("\n")
         if len(lines) > MAX_SIGNATURES:
             raise _malformed(f"at most {MAX_SIGNATURES} signatures", f"{len(lines)}")
-        return SignedNote(head + "\n", tuple(_parse_signature(line) for line in lines))
+        return SignedNote(head + "\n", tuple(NoteSignature.parse(line) for line in lines))
 
 
 class NoteSigner:
@@ -112,6 +123,9 @@ class NoteSigner:
 class NoteVerifier:
     """The public half of a ``NoteSigner``."""
 
+    ALGORITHM: ClassVar[bytes] = b"\x01"
+    """Goes into key id and verifier key; other kinds of signatures have other bytes."""
+
     def __init__(self, name: str, public_key: bytes) -> None:
         if not _NAME.match(name) or len(public_key) != _KEY_SIZE:
             raise InvalidInput(
@@ -122,16 +136,16 @@ class NoteVerifier:
             )
         self.name = name
         self.public_key = public_key
-        digest = hashlib.sha256(name.encode() + b"\n" + _ED25519 + public_key).digest()
+        digest = hashlib.sha256(name.encode() + b"\n" + self.ALGORITHM + public_key).digest()
         self.key_id = digest[:_KEY_ID_SIZE]
 
     def __str__(self) -> str:
         """The verifier key as C2SP writes it: ``name+hash+key``."""
-        key = base64.b64encode(_ED25519 + self.public_key).decode("ascii")
+        key = base64.b64encode(self.ALGORITHM + self.public_key).decode("ascii")
         return f"{self.name}+{self.key_id.hex()}+{key}"
 
-    @staticmethod
-    def parse(text: str) -> NoteVerifier:
+    @classmethod
+    def parse(cls, text: str) -> Self:
         """Read ``name+hash+key``.
 
         Raises:
@@ -140,9 +154,10 @@ class NoteVerifier:
         name, _, rest = text.partition("+")
         key_id, _, encoded = rest.partition("+")
         key = _from_base64(encoded, "note_verifier")
-        if key[:1] != _ED25519:
-            raise _malformed_verifier("an Ed25519 key (algorithm 1)", key[:1].hex() or "nothing")
-        verifier = NoteVerifier(name, key[1:])
+        if key[:1] != cls.ALGORITHM:
+            expected = f"an Ed25519 key (algorithm {cls.ALGORITHM[0]})"
+            raise _malformed_verifier(expected, key[:1].hex() or "nothing")
+        verifier = cls(name, key[1:])
         if str(verifier) != text:
             raise _malformed_verifier(f"key hash {verifier.key_id.hex()}", repr(key_id))
         return verifier
@@ -165,17 +180,22 @@ class NoteVerifier:
                 expected=f"a signature by {self.name} ({self.key_id.hex()})",
                 found=", ".join(sorted({each.name for each in note.signatures})),
             )
-        key = Ed25519PublicKey.from_public_bytes(self.public_key)
         for signature in mine:
-            try:
-                key.verify(signature, note.text.encode())
-            except InvalidSignature:
-                raise VerificationFailed(
-                    "the note's signature does not verify",
-                    field="checkpoint",
-                    expected=f"an Ed25519 signature by {self.name} over the note's text",
-                    found=signature.hex(),
-                ) from None
+            self._verify_one(signature, note.text)
+
+    def _verify_one(self, signature: bytes, text: str) -> None:
+        self._verify_message(signature, text.encode())
+
+    def _verify_message(self, signature: bytes, message: bytes) -> None:
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
+        except InvalidSignature:
+            raise VerificationFailed(
+                "the note's signature does not verify",
+                field="checkpoint",
+                expected=f"an Ed25519 signature by {self.name} over the note's text",
+                found=signature.hex(),
+            ) from None
 
 
 def format_checkpoint(origin: str, checkpoint: Checkpoint) -> str:
@@ -223,16 +243,6 @@ def open_checkpoint(note: bytes, verifiers: Sequence[NoteVerifier], *, origin: s
             "the checkpoint is another log's", field="origin", expected=origin, found=found
         )
     return checkpoint
-
-
-def _parse_signature(line: str) -> NoteSignature:
-    name, separator, encoded = line.removeprefix(_SIGNATURE_PREFIX).partition(" ")
-    if not line.startswith(_SIGNATURE_PREFIX) or not separator or not _NAME.match(name):
-        raise _malformed("a signature line: dash, name, base64", repr(line[:80]))
-    raw = _from_base64(encoded, "signature")
-    if len(raw) <= _KEY_ID_SIZE:
-        raise _malformed("a key hash of 4 bytes and a signature", f"{len(raw)} bytes")
-    return NoteSignature(name, raw[:_KEY_ID_SIZE], raw[_KEY_ID_SIZE:])
 
 
 def _from_base64(text: str, field: str) -> bytes:

@@ -192,21 +192,23 @@ def plain_parents(children: bytes | memoryview) -> bytes:
     return b"".join(hashes)
 
 
-def packed_root(hashes: bytes | memoryview) -> Hash:
+def packed_root(hashes: bytes | memoryview, behind: Hash = b"") -> Hash:
     """The tree hash (RFC 9162, 2.1.1) of perfect subtrees of one height, given back to back.
 
     Of leaf hashes it is the root of their tree; of a tile, the root of what the tile covers.
+
+    Args:
+        hashes: roots of the subtrees.
+        behind: root of what stands behind them, less than one more of them; empty if nothing does.
     """
-    packed, lone = bytes(hashes), b""
-    if not packed:
-        return EMPTY_ROOT
-    while len(packed) > HASH_SIZE:
+    packed, root = bytes(hashes), behind
+    while packed:
         if len(packed) % _PAIR:
-            # Whatever is behind the last pair is a smaller tree: it waits for its left sibling.
+            # It and all behind it are smaller than what is left of them: they go together.
             last = packed[-HASH_SIZE:]
-            lone = node_hash(last, lone) if lone else last
+            root = node_hash(last, root) if root else last
         packed = plain_parents(memoryview(packed)[: len(packed) // _PAIR * _PAIR])
-    return node_hash(packed, lone) if lone else packed
+    return root or EMPTY_ROOT
 
 
 def _out_of_range(field: str, expected: str, found: int) -> InvalidInput:

@@ -85,6 +85,15 @@ class AttestorSetRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CosignatureRow:
+    """A cosignature of the log at one size; time and signature as they stand in the note."""
+
+    tree_size: int
+    public_key: bytes
+    timestamped_signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NewRequest:
     """Something to ask an attestor set to sign; ``digest`` is its EIP-712 digest.
 
