@@ -271,7 +271,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             clock=clock,
             sequencer=sequencer,
             database=database,
-            desk=AttestationDesk(database, clock),
+            desk=AttestationDesk(database, clock, deployment.log_identity),
             note_signer=NoteSigner(deployment.log_origin, keys.checkpoint),
             deriver=deriver,
             hits=hits,

@@ -31,6 +31,16 @@ Officer = Annotated[
     str | None, typer.Option(help="Address that gets this role; default: the deployer, no delay.")
 ]
 
+Peers = Annotated[
+    list[str], typer.Option("--peer", help="Address of another attestor's store; once for each.")
+]
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Holds the keystore's passphrase; else ADTALLY_ATTESTOR_PASSPHRASE or asked."
+    ),
+]
+
 LOCAL_SERVICE = "http://127.0.0.1:8000"
 LOCAL_CHAIN = "http://127.0.0.1:8545"
 LOCAL_DEPLOYMENT = Path("var/deployment.json")
@@ -160,30 +170,112 @@ def replay(
 
 @app.command()
 def attest(
-    key_file: Annotated[Path, typer.Option(help="The attestor's private key, 32 bytes in hex.")],
+    key_file: Annotated[
+        Path | None,
+        typer.Option(help="Encrypted keystore (V3); for demos a raw key with mode 0600."),
+    ] = None,
     service: Service = LOCAL_SERVICE,
     rpc_url: RpcUrl = LOCAL_CHAIN,
     deployment: DeploymentFile = LOCAL_DEPLOYMENT,
-    data_dir: Annotated[Path, typer.Option(help="Keeps what was signed.")] = Path("var/attestor"),
+    data_dir: Annotated[
+        Path, typer.Option(help="Its store: entries, tree, statements, what it signed.")
+    ] = Path("var/attestor"),
     interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 1.0,
+    peer: Peers = [],  # noqa: B006
+    serve: Annotated[
+        str | None, typer.Option(help="HOST:PORT at which it serves what it stored.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    signer: Annotated[
+        str | None,
+        typer.Option(help="Instead of a key file: rpc:URL or web3signer:URL/<identifier>."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="The attestor's address, with --signer.")
+    ] = None,
+    note_verifier: Annotated[
+        str | None,
+        typer.Option(help="The log's checkpoint key; default: what the service names first."),
+    ] = None,
+    gone_after: Annotated[
+        float,
+        typer.Option(min=1.0, help="Seconds without the service until peers may finish."),
+    ] = 86_400.0,
     create_key: Annotated[
-        bool, typer.Option("--create-key", help="Make the key file, tell its address, and stop.")
+        bool,
+        typer.Option("--create-key", help="Make an encrypted keystore, tell its address, stop."),
     ] = False,
     parent: Annotated[int | None, typer.Option(help="Stop when this process has gone.")] = None,
 ) -> None:
-    """Recompute what the service asks to be signed, and sign only that."""
+    """Store and recompute the whole log, and sign only what comes out the same."""
     from adtally.commands import attest as command
     from adtally.commands.running import run
     from adtally.commands.up import start_logging
 
     if create_key:
-        command.create_key(key_file, result_console())
+        command.create_key(
+            key_file or data_dir / "attestor.json", passphrase_file, result_console()
+        )
         return
     start_logging()
     options = command.AttestOptions(
-        service, rpc_url, deployment, key_file, data_dir, interval, parent
+        service=service,
+        rpc_url=rpc_url,
+        deployment=deployment,
+        key=command.KeyOptions(key_file, passphrase_file, signer, address),
+        data_dir=data_dir,
+        interval_seconds=interval,
+        peers=tuple(peer),
+        serve=serve,
+        note_verifier=note_verifier,
+        gone_after_seconds=gone_after,
+        parent=parent,
     )
     run(command.attest(options))
+
+
+@app.command()
+def finish(
+    account_key_file: Annotated[
+        Path, typer.Option(help="An account with coins for gas: keystore, or raw key (mode 0600).")
+    ],
+    rpc_url: RpcUrl = LOCAL_CHAIN,
+    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+    peer: Peers = [],  # noqa: B006
+    account_passphrase_file: Annotated[
+        Path | None, typer.Option(help="Passphrase of the account's keystore.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="An attestor's own store, opened here; its process must not run."),
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="The attestor's key, with --data-dir.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Go on until every earned unit is paid.")
+    ] = False,
+) -> None:
+    """With the operator gone: anchor, state, pay everybody, from attestors' stores alone."""
+    from adtally.commands import finish as command
+    from adtally.commands.attest import KeyOptions
+    from adtally.commands.running import run
+    from adtally.commands.up import start_logging
+
+    start_logging()
+    options = command.FinishOptions(
+        rpc_url=rpc_url,
+        deployment=deployment,
+        peers=tuple(peer),
+        account_key_file=account_key_file,
+        account_passphrase_file=account_passphrase_file,
+        wait=wait,
+        data_dir=data_dir,
+        key=None if key_file is None else KeyOptions(key_file, passphrase_file),
+    )
+    if not run(command.finish(options, result_console())):
+        sys.exit(1)
 
 
 @app.command()

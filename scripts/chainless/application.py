@@ -115,7 +115,7 @@ def make_service(
         clock=clock,
         sequencer=sequencer,
         database=database,
-        desk=AttestationDesk(database, clock),
+        desk=AttestationDesk(database, clock, DEPLOYMENT.log_identity),
         note_signer=NoteSigner(DEPLOYMENT.log_origin, bytes(range(32))),
         deriver=Deriver(sequencer.store, dataset, lambda c, p: campaigns[c].orders[p].rates),
         hits=HitDesk(

@@ -9,10 +9,11 @@ from typing import Any
 from eth_utils import keccak
 
 from adtally.events import eip712
+from adtally.events.attested import Refusal, refusal_message
 from adtally.events.correction import CorrectionReason
 from adtally.events.key_request import KeyKind
 from adtally.events.signature import address_of, sign
-from adtally.types import Checkpoint
+from adtally.types import Checkpoint, LogIdentity
 from vectors.batches import sample_batch
 from vectors.common import (
     ADVERTISER_KEY,
@@ -98,6 +99,10 @@ def signature_vectors() -> dict[str, Any]:
     attestors_hash = keccak(
         word(32) + word(3) + b"".join(each.rjust(32, b"\0") for each in attestors)
     )
+    refusal = Refusal(
+        eip712.checkpoint_digest(LOG_DOMAIN, checkpoint), "root_hash", "tree size 9",
+        checkpoint.root_hash.hex(), "00" * 32, NOON_MS,
+    )  # fmt: skip
     asked = (address_of(PUBLISHER_KEY), KeyKind.SLOT, 3, 1, 17, 5, NOON_MS)
     rows: list[tuple[str, dict[str, Any], bytes, Sequence[Any], bytes, list[bytes]]] = [
         (eip712.EVENT_BATCH_TYPE, log, LOG_DOMAIN,
@@ -120,6 +125,9 @@ def signature_vectors() -> dict[str, Any]:
          eip712.correction_digest(LOG_DOMAIN, address_of(RECEIPT_KEY), 6, -1,
                                   CorrectionReason.LATE_SIVT, "click farm, r\u00e9port 7"),
          [RECEIPT_KEY]),
+        (eip712.REFUSAL_TYPE, log, LOG_DOMAIN,
+         [refusal.digest, *refusal.texts(), refusal.refused_at_ms],
+         refusal_message(LogIdentity(CHAIN_ID, EVENT_LOG), refusal).digest, ATTESTOR_KEYS[:1]),
         (eip712.COLLECTOR_KEY_TYPE, log, LOG_DOMAIN, list(asked),
          eip712.collector_key_digest(LOG_DOMAIN, *asked), [PUBLISHER_KEY]),
         (eip712.COSIGNER_KEY_TYPE, log, LOG_DOMAIN, list(cosigner),

@@ -59,9 +59,6 @@ def test_money_rooms__know_no_float(path: Path) -> None:
         or (isinstance(node, ast.Constant) and isinstance(node.value, float))
         or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and not _is_path(node))
     ]
-    if name(path) == "attestation/follower.py":
-        # Its polling interval is seconds of waiting, not money.
-        return
     assert not floats, f"floats or true division in lines {floats}"
 
 

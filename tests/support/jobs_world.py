@@ -259,7 +259,9 @@ class JobsWorld:
             push_minimum_base_units=self.minimum_base_units,
         )
         runner = JobRunner(jobs, on_invariant_broken=self.broken.append)
-        self.running = Running(context, runner, AttestationDesk(database, self.clock))
+        self.running = Running(
+            context, runner, AttestationDesk(database, self.clock, self.deployment.log_identity)
+        )
 
     def _context(self, chain: Chain, database: Database, sequencer: Sequencer) -> JobContext:
         deployment = self.deployment

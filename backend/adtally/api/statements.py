@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from adtally.api.members import Id
 from adtally.api.schemas import LineOut, StatementOut, hex_text
@@ -45,12 +45,24 @@ class StatementSummaryOut(StatementOut):
         )
 
 
+class RefusalOut(BaseModel):
+    """Why an attestor does not sign, under its signature (EIP-712 ``Refusal``)."""
+
+    digest: str = Field(description="of what was asked for")
+    check: str = Field(description="what failed")
+    place: str
+    expected: str = Field(description="what the attestor has computed")
+    found: str = Field(description="what it was given")
+    refused_at_ms: int
+    signature: str
+
+
 class AttestationOut(BaseModel):
-    """One attestor's answer: a signature, or the reason for none."""
+    """One attestor's answer: a signature, or a signed refusal."""
 
     attestor: str
     signature: str | None
-    refusal: str | None
+    refusal: RefusalOut | None
     answered_at_ms: int
 
     @staticmethod
@@ -58,9 +70,20 @@ class AttestationOut(BaseModel):
         return AttestationOut(
             attestor=hex_text(row.attestor),
             signature=None if row.signature is None else hex_text(row.signature),
-            refusal=row.refusal,
+            refusal=None if row.refusal is None else _refusal_out(row.refusal),
             answered_at_ms=row.answered_at_ms,
         )
+
+
+def _refusal_out(stored: str) -> RefusalOut:
+    try:
+        return RefusalOut.model_validate_json(stored)
+    except ValidationError:
+        # Left by a version in which refusals were not signed: its reason is all there is.
+        return RefusalOut(
+            digest="", check="unsigned", place="", expected="", found=stored, refused_at_ms=0,
+            signature="",
+        )  # fmt: skip
 
 
 class StatementDetailOut(StatementSummaryOut):

@@ -263,6 +263,11 @@ class Chain:
         """Whether the node has the transaction, mined or waiting."""
         return await self._ask("eth_getTransactionByHash", _hex(transaction)) is not None
 
+    async def input_of(self, transaction: Hash) -> bytes | None:
+        """Call data of a transaction, None if the node does not have it (any more)."""
+        answer = await self._ask("eth_getTransactionByHash", _hex(transaction))
+        return None if answer is None else _bytes(answer.get("input"))
+
     async def receipt(self, transaction: Hash) -> TransactionReceipt | None:
         """The receipt if the transaction is mined, else None."""
         answer = await self._ask("eth_getTransactionReceipt", _hex(transaction))

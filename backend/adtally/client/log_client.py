@@ -147,6 +147,14 @@ class LogClient:
         """Answer a request with a signature, or with a refusal and its reason."""
         return await self._transport.post_json("/attestations", document)
 
+    async def document(self, path: str, params: Params | None = None) -> object:
+        """Any JSON document under ``/v1``."""
+        return await self._get(path, params)
+
+    async def post_document(self, path: str, document: object) -> object:
+        """Send a JSON document to a path under ``/v1``."""
+        return await self._transport.post_json(path, document)
+
     # Cosignatures ------------------------------------------------------------------------------
 
     async def declare_cosigner(self, key: CosignerKey) -> object:

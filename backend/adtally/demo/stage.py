@@ -48,6 +48,7 @@ class StageSettings:
         keep: what an earlier run left is gone on with, on a chain that keeps its state.
         job_tick_seconds: real time between two looks of each job.
         patience_seconds: real time that the driver waits for a service that is away.
+        gone_after_seconds: real time without the service after which attestors may finish.
     """
 
     rules_json: bytes
@@ -58,6 +59,7 @@ class StageSettings:
     job_tick_seconds: float = 0.1
     attest_interval_seconds: float = 0.2
     patience_seconds: float = 90.0
+    gone_after_seconds: float = 86_400.0
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class Stage:
     settings: StageSettings
     service_url: str = ""
     attestors: dict[str, ChildProcess] = field(default_factory=dict)
+    attestor_urls: dict[str, str] = field(default_factory=dict)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _processes: list[ChildProcess] = field(default_factory=list)
     _node: LocalNode | None = None
@@ -210,6 +213,7 @@ class Stage:
             alive=self._service.require_running,
             patience_seconds=_START_SECONDS,
         )
+        self.attestor_urls = {name: f"http://127.0.0.1:{free_port()}" for name in ATTESTORS}
         for name in ATTESTORS:
             self.attestors[name] = self._attestor(name)
             self._start(self.attestors[name])
@@ -239,6 +243,7 @@ class Stage:
         folder = self.directory / f"attestor-{name}"
         folder.mkdir(exist_ok=True)
         key_file = folder / "attestor.key"
+        key_file.touch(mode=0o600)
         key_file.write_text(attestor_key(name).hex() + "\n")
         command = adtally_command(
             "attest",
@@ -248,7 +253,12 @@ class Stage:
             *("--key-file", str(key_file)),
             *("--data-dir", str(folder)),
             *("--interval", str(self.settings.attest_interval_seconds)),
+            *("--serve", self.attestor_urls[name].removeprefix("http://")),
+            *("--gone-after", str(self.settings.gone_after_seconds)),
         )
+        for other, url in self.attestor_urls.items():
+            if other != name:
+                command += ["--peer", url]
         return ChildProcess(f"attestor {name}", command, self.directory / f"attestor-{name}.log")
 
 

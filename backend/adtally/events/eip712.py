@@ -39,6 +39,10 @@ STATEMENT_TYPE = (
 SUCCESSOR_TYPE = (
     "AttestorSetSuccessor(uint32 set,uint32 version,uint8 threshold,bytes32 attestorsHash)"
 )
+REFUSAL_TYPE = (
+    "Refusal(bytes32 digest,string check,string place,string expected,string found,"
+    "uint64 refusedAtMs)"
+)
 COLLECTOR_KEY_TYPE = (
     "CollectorKeyRequest(address signer,uint8 kind,uint32 member,uint32 campaign,"
     "uint32 placement,uint32 creative,uint64 requestedAtMs)"
@@ -60,6 +64,7 @@ _CORRECTION_TYPEHASH = keccak(CORRECTION_TYPE.encode())
 _CHECKPOINT_TYPEHASH = keccak(CHECKPOINT_TYPE.encode())
 _STATEMENT_TYPEHASH = keccak(STATEMENT_TYPE.encode())
 _SUCCESSOR_TYPEHASH = keccak(SUCCESSOR_TYPE.encode())
+_REFUSAL_TYPEHASH = keccak(REFUSAL_TYPE.encode())
 _COLLECTOR_KEY_TYPEHASH = keccak(COLLECTOR_KEY_TYPE.encode())
 _COSIGNER_KEY_TYPEHASH = keccak(COSIGNER_KEY_TYPE.encode())
 _READ_GRANT_TYPEHASH = keccak(READ_GRANT_TYPE.encode())
@@ -121,7 +126,7 @@ def escrow_domain(chain_id: int, escrow: Address) -> Hash:
 
 
 def _digest(domain: Hash, struct_hash: Hash) -> Hash:
-    return keccak(b"\x19\x01" + domain + struct_hash)
+    return keccak(signed_bytes(domain, struct_hash))
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,38 +285,62 @@ def read_grant_digest(domain: Hash, signer: Address, member: int, expires_at_sec
     )
 
 
+def checkpoint_hash(checkpoint: Checkpoint) -> Hash:
+    """The EIP-712 struct hash of a checkpoint."""
+    return keccak(
+        _CHECKPOINT_TYPEHASH
+        + _uint("tree_size", checkpoint.tree_size, 64)
+        + _bytes32("root_hash", checkpoint.root_hash)
+    )
+
+
 def checkpoint_digest(domain: Hash, checkpoint: Checkpoint) -> Hash:
     """What attestors sign for an anchor."""
-    return _digest(
-        domain,
-        keccak(
-            _CHECKPOINT_TYPEHASH
-            + _uint("tree_size", checkpoint.tree_size, 64)
-            + _bytes32("root_hash", checkpoint.root_hash)
-        ),
+    return _digest(domain, checkpoint_hash(checkpoint))
+
+
+def statement_hash(statement: Statement) -> Hash:
+    """The EIP-712 struct hash of a statement."""
+    counts = statement.counts
+    return keccak(
+        _STATEMENT_TYPEHASH
+        + _uint("campaign", statement.campaign, 32)
+        + _uint("sequence", statement.sequence, 32)
+        + _uint("tree_size", statement.tree_size, 64)
+        + _uint("lines_total_base_units", statement.lines_total_base_units, 128)
+        + _uint("impressions", counts.impressions, 64)
+        + _uint("viewables", counts.viewables, 64)
+        + _uint("clicks", counts.clicks, 64)
+        + _uint("conversions", counts.conversions, 64)
+        + _uint("corrections", statement.corrections, 64)
+        + _bytes32("lines_root", statement.lines_root)
+        + _uint("is_final", int(statement.is_final), 1)
     )
 
 
 def statement_digest(domain: Hash, statement: Statement) -> Hash:
     """What attestors sign for a settlement; ``domain`` is the escrow's."""
-    counts = statement.counts
-    return _digest(
-        domain,
-        keccak(
-            _STATEMENT_TYPEHASH
-            + _uint("campaign", statement.campaign, 32)
-            + _uint("sequence", statement.sequence, 32)
-            + _uint("tree_size", statement.tree_size, 64)
-            + _uint("lines_total_base_units", statement.lines_total_base_units, 128)
-            + _uint("impressions", counts.impressions, 64)
-            + _uint("viewables", counts.viewables, 64)
-            + _uint("clicks", counts.clicks, 64)
-            + _uint("conversions", counts.conversions, 64)
-            + _uint("corrections", statement.corrections, 64)
-            + _bytes32("lines_root", statement.lines_root)
-            + _uint("is_final", int(statement.is_final), 1)
-        ),
+    return _digest(domain, statement_hash(statement))
+
+
+def refusal_hash(
+    refused: Hash, check: str, place: str, expected: str, found: str, refused_at_ms: int
+) -> Hash:
+    """The EIP-712 struct hash of a refusal; ``refused`` is the digest that was not signed."""
+    return keccak(
+        _REFUSAL_TYPEHASH
+        + _bytes32("digest", refused)
+        + _text("check", check)
+        + _text("place", place)
+        + _text("expected", expected)
+        + _text("found", found)
+        + _uint("refused_at_ms", refused_at_ms, 64)
     )
+
+
+def signed_bytes(domain: Hash, struct_hash: Hash) -> bytes:
+    """The 66 bytes whose keccak256 is the digest."""
+    return b"\x19\x01" + domain + struct_hash
 
 
 def successor_digest(

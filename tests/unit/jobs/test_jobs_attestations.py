@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from adtally.attestation.answers import SignedRefusal
 from adtally.errors import Conflict, InvalidInput, NotAllowed, NotFound, VerificationFailed
+from adtally.events.attested import MAX_REFUSAL_TEXT, Refusal, refusal_message
 from adtally.events.signature import address_of, sign
-from adtally.jobs.attestations import MAX_REASON_CHARACTERS, AttestationDesk
+from adtally.jobs.attestations import AttestationDesk, view_request
 from adtally.jobs.requests import RequestBook, find_quorum
 from adtally.storage.database import Database
 from adtally.storage.migrations import upgrade
@@ -21,7 +23,8 @@ from adtally.types import Checkpoint, Counts, LogIdentity, Statement
 KEYS = sorted((bytes([number]) * 32 for number in (1, 2, 3)), key=address_of)
 A, B, C = (address_of(key) for key in KEYS)
 STRANGER_KEY = b"\x09" * 32
-BOOK = RequestBook(LogIdentity(31337, b"\x11" * 20), b"\x22" * 32, log_attestor_set=1)
+IDENTITY = LogIdentity(31337, b"\x11" * 20)
+BOOK = RequestBook(IDENTITY, b"\x22" * 32, log_attestor_set=1)
 
 
 class StoppedClock:
@@ -51,7 +54,23 @@ async def request_row(database: Database) -> RequestRow:
 
 @pytest.fixture
 def desk(database: Database) -> AttestationDesk:
-    return AttestationDesk(database, StoppedClock())
+    return AttestationDesk(database, StoppedClock(), IDENTITY)
+
+
+def refusal_of(
+    request: RequestRow, key: bytes = KEYS[0], *, signer: bytes | None = None, **changes: object
+) -> SignedRefusal:
+    fields = {
+        "digest": request.digest,
+        "check": "root_hash",
+        "place": "tree size 7",
+        "expected": "another root hash",
+        "found": "this one",
+        "refused_at_ms": 5,
+    }
+    refusal = Refusal(**(fields | changes))  # type: ignore[arg-type]
+    signature = sign(refusal_message(IDENTITY, refusal).digest, key)
+    return SignedRefusal(refusal, signer or address_of(key), signature)
 
 
 @pytest.mark.asyncio
@@ -98,18 +117,18 @@ async def test_record_signature__of_somebody_else__is_refused(
 async def test_record_refusal__then_signature__the_signature_stands(
     desk: AttestationDesk, request_row: RequestRow
 ) -> None:
-    await desk.record_refusal(request_row.id, A, "another root hash")
+    await desk.record_refusal(request_row.id, refusal_of(request_row))
     signature = sign(request_row.digest, KEYS[0])
     await desk.record_signature(request_row.id, A, signature)
     with pytest.raises(Conflict):
-        await desk.record_refusal(request_row.id, A, "on second thought")
+        await desk.record_refusal(request_row.id, refusal_of(request_row, check="verdict"))
 
 
 @pytest.mark.asyncio
-async def test_open_requests__refused_by_anybody__stay_and_come_last(
+async def test_open_requests__refused__stay_and_come_last(
     desk: AttestationDesk, database: Database, request_row: RequestRow
 ) -> None:
-    await desk.record_refusal(request_row.id, A, "a stranger may say so")
+    await desk.record_refusal(request_row.id, refusal_of(request_row))
     assert await desk.open_requests(A) == [request_row]
     async with database.transaction() as session:
         later = await BOOK.ask_checkpoint(session, Checkpoint(9, b"\x09" * 32), 2)
@@ -118,12 +137,39 @@ async def test_open_requests__refused_by_anybody__stay_and_come_last(
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("reason", ["", "  ", "x" * (MAX_REASON_CHARACTERS + 1), "a\0b"])
-async def test_record_refusal__without_a_usable_reason__is_refused(
-    desk: AttestationDesk, request_row: RequestRow, reason: str
+async def test_record_refusal__not_of_what_was_asked_or_not_signed__is_refused(
+    desk: AttestationDesk, database: Database, request_row: RequestRow
 ) -> None:
-    with pytest.raises(InvalidInput):
-        await desk.record_refusal(request_row.id, A, reason)
+    for lie in ({"check": " "}, {"found": "x" * (MAX_REFUSAL_TEXT + 1)}, {"digest": bytes(32)}):
+        with pytest.raises(InvalidInput):
+            await desk.record_refusal(request_row.id, refusal_of(request_row, **lie))
+    with pytest.raises(VerificationFailed):
+        await desk.record_refusal(request_row.id, refusal_of(request_row, KEYS[1], signer=A))
+    with pytest.raises(NotAllowed):
+        await desk.record_refusal(request_row.id, refusal_of(request_row, STRANGER_KEY))
+    async with database.session() as session:
+        assert (await view_request(session, request_row)).answers == ()
+
+
+@pytest.mark.asyncio
+async def test_view_request__answers_of_two__says_who_signed_refused_and_is_missing(
+    desk: AttestationDesk, database: Database, request_row: RequestRow
+) -> None:
+    await desk.record_refusal(request_row.id, refusal_of(request_row))
+    await desk.record_signature(request_row.id, B, sign(request_row.digest, KEYS[1]))
+    async with database.session() as session:
+        view = await view_request(session, request_row)
+    assert [row.attestor for row in view.refused] == [A]
+    assert [row.attestor for row in view.signed] == [B]
+    assert view.missing == [C]
+    assert not view.is_complete
+    await desk.record_signature(request_row.id, A, sign(request_row.digest, KEYS[0]))
+    async with database.session() as session:
+        view = await view_request(session, request_row)
+        signed = await attestations.signed_by(session, A)
+    assert view.is_complete
+    assert view.refused == []
+    assert signed == [(request_row, sign(request_row.digest, KEYS[0]))]
 
 
 @pytest.mark.asyncio

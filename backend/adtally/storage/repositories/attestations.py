@@ -141,8 +141,8 @@ async def open_requests(
 ) -> list[RequestRow]:
     """Requests to the given attestor sets that ``attestor`` has not signed, by tree size.
 
-    Those it is said to have refused are among them: refusals are not signed, so they must not
-    keep a request from anybody. Over the limit, requests without a refusal come first.
+    Those it has refused are among them: the reason may pass. Over the limit, requests without a
+    refusal come first.
     Checkpoints below the newest final anchor are left out: nothing can come of them any more.
     Statements stay, so that every attestor of the set gets to check each one.
     """
@@ -165,6 +165,24 @@ async def open_requests(
     return sorted(rows, key=lambda row: (row.checkpoint.tree_size, row.id))
 
 
+async def latest_requests(session: AsyncSession, limit: int = 100) -> list[RequestRow]:
+    """The newest requests, newest first."""
+    query = select(AttestationRequest).order_by(AttestationRequest.id.desc()).limit(limit)
+    return [_request(model) for model in await session.scalars(query)]
+
+
+async def signed_by(session: AsyncSession, attestor: Address) -> list[tuple[RequestRow, bytes]]:
+    """Everything that an attestor has signed here: request and signature, oldest first."""
+    query = (
+        select(AttestationRequest, Attestation.signature)
+        .join(Attestation, Attestation.request_id == AttestationRequest.id)
+        .where(Attestation.attestor == attestor, Attestation.signature.is_not(None))
+        .order_by(AttestationRequest.id)
+    )
+    rows = await session.execute(query)
+    return [(_request(model), signature) for model, signature in rows if signature is not None]
+
+
 async def list_attestations(session: AsyncSession, request: int) -> list[AttestationRow]:
     """The answers to a request, by ascending attestor."""
     query = (
@@ -176,8 +194,8 @@ async def list_attestations(session: AsyncSession, request: int) -> list[Attesta
 async def record_attestation(session: AsyncSession, new: AttestationRow) -> AttestationRow:
     """Store an answer; the same answer again changes nothing and returns the first.
 
-    A signature takes the place of an earlier refusal (refusals are not signed, so they must not
-    be able to keep a signature out); a later refusal takes the place of an earlier one.
+    A signature takes the place of an earlier refusal, whose reason may have passed; a later refusal
+    takes the place of an earlier one.
 
     Raises:
         Conflict: another signature, or a refusal, after a signature.
