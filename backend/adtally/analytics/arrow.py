@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+# The C library's memory, which ``give_memory_back`` can reach: Arrow's own pool keeps pages that
+# are hardly used for hours. Read once, when Arrow is loaded.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 import pyarrow
 import pyarrow.parquet
@@ -14,11 +19,6 @@ Table = Any
 """A ``pyarrow.Table``."""
 Array = Any
 """A ``pyarrow.Array``."""
-
-
-pa.set_memory_pool(pa.system_memory_pool())
-"""The C library's memory, which ``give_memory_back`` can reach: Arrow's own pool keeps pages that
-are hardly used for hours."""
 
 
 def give_memory_back() -> None:
