@@ -1,0 +1,178 @@
+"""The columnar replay and the plain reference agree, bit for bit, on honest logs and others."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adtally.columns.engine import ColumnEngine
+from adtally.columns.entries import EntryColumns
+from adtally.columns.machine import ColumnMachine
+from adtally.errors import AdtallyError
+from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, EventType
+from adtally.events.verdict import Verdict
+from adtally.log.merkle import MerkleTree
+from adtally.rfc9162 import leaf_hash
+from adtally.settlement.engine import PlainEngine
+from adtally.settlement.machine import LogMachine
+from support.random_traffic import (
+    MINUTE_MS,
+    OTHER_CAMPAIGN,
+    Twins,
+    outcome,
+    random_event,
+    step,
+    worlds,
+)
+from support.world import (
+    ADVERTISER,
+    ALICE,
+    BOB,
+    CAMPAIGN,
+    ESCROW_DOMAIN,
+    FLIGHT_END,
+    IDENTITY,
+    LATE_WINDOW,
+    World,
+)
+
+CHECK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def random_log(world: World, seed: int) -> list[bytes]:
+    """Entries with the reference's verdicts."""
+    twins = Twins(world, Random(seed), PlainEngine)
+    for _ in range(twins.random.randrange(5, 40)):
+        step(twins)
+    return twins.entries
+
+
+def replay(entries: list[bytes], random: Random) -> tuple[LogMachine, ColumnMachine, list[Any]]:
+    """Both machines behind the log, or the first entry at fault, and what each said of it."""
+    leaves = MerkleTree()
+    leaves.append([leaf_hash(entry) for entry in entries])
+    options: dict[str, Any] = {"verify_signatures": False, "leaves": leaves}
+    plain = LogMachine(IDENTITY, ESCROW_DOMAIN, **options)
+    fast = ColumnMachine(
+        IDENTITY, ESCROW_DOMAIN, run_records=random.choice((1, 50, 1 << 15)), **options
+    )
+    said = [_failure(_apply_each, plain, entries), _failure(_take_pieces, fast, entries, random)]
+    return plain, fast, said
+
+
+def _apply_each(machine: LogMachine, entries: list[bytes]) -> None:
+    for entry in entries:
+        machine.apply(entry)
+
+
+def _take_pieces(machine: ColumnMachine, entries: list[bytes], random: Random) -> None:
+    columns = EntryColumns.of(entries)
+    at = 0
+    while at < len(entries):
+        size = random.choice((1, 2, 30, 500, len(entries)))
+        machine.take(columns[at : at + size])
+        at += size
+
+
+def _failure(call: Any, *arguments: Any) -> tuple[Any, ...] | None:
+    try:
+        call(*arguments)
+    except AdtallyError as error:
+        return (
+            type(error), arguments[0].size, error.message, error.field, error.expected, error.found
+        )  # fmt: skip
+    return None
+
+
+def assert_equal(plain: LogMachine, fast: LogMachine) -> None:
+    assert plain.size == fast.size
+    assert plain.last_received_at_ms == fast.last_received_at_ms
+    assert outcome(plain.require_complete) == outcome(fast.require_complete)
+    for member in (ALICE, BOB, ADVERTISER):
+        assert plain.next_sequence(member) == fast.next_sequence(member)
+    for campaign in (CAMPAIGN, OTHER_CAMPAIGN):
+        assert plain.statement(campaign, 1, is_final=False) == fast.statement(
+            campaign, 1, is_final=False
+        )
+        totals = [each.accruals.lines_total_base_units(campaign) for each in (plain, fast)]
+        assert totals[0] == totals[1]
+        assert plain.may_be_final(campaign) == fast.may_be_final(campaign)
+
+
+@CHECK
+@given(world=worlds, seed=st.integers(0, 2**32))
+def test_engine__any_traffic__agrees_with_the_reference(world: World, seed: int) -> None:
+    twins = Twins(world, Random(seed), ColumnEngine)
+    for _ in range(twins.random.randrange(5, 40)):
+        step(twins)
+
+
+@CHECK
+@given(world=worlds, seed=st.integers(0, 2**32))
+def test_replay__honest_log_cut_anywhere__agrees_with_the_reference(
+    world: World, seed: int
+) -> None:
+    entries = random_log(world, seed)
+    plain, fast, said = replay(entries, Random(seed))
+    assert said == [None, None]
+    assert_equal(plain, fast)
+
+
+@CHECK
+@given(world=worlds, seed=st.integers(0, 2**32))
+def test_replay__one_verdict_changed__names_the_same_entry(world: World, seed: int) -> None:
+    random = Random(seed)
+    entries = random_log(world, seed)
+    records = [at for at, entry in enumerate(entries) if len(entry) == RECORD_SIZE]
+    if not records:
+        return
+    for _ in range(5):
+        at = random.choice(records)
+        verdict = random.choice([each for each in Verdict if each != entries[at][VERDICT_OFFSET]])
+        changed = bytearray(entries[at])
+        changed[VERDICT_OFFSET] = verdict
+        lie = [*entries[:at], bytes(changed), *entries[at + 1 :]]
+        *_, said = replay(lie, random)
+        assert said[0] == said[1] != None  # noqa: E711
+
+
+@CHECK
+@given(world=worlds, seed=st.integers(0, 2**32))
+def test_replay__one_byte_changed__says_what_the_reference_says(world: World, seed: int) -> None:
+    random = Random(seed)
+    entries = random_log(world, seed)
+    for _ in range(10):
+        at = random.randrange(len(entries))
+        changed = bytearray(entries[at])
+        changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
+        *_, said = replay([*entries[:at], bytes(changed), *entries[at + 1 :]], random)
+        assert said[0] == said[1]
+
+
+@CHECK
+@given(world=worlds, seed=st.integers(0, 2**32))
+def test_replay__entries_dropped_moved_or_doubled__says_what_the_reference_says(
+    world: World, seed: int
+) -> None:
+    random = Random(seed)
+    entries = random_log(world, seed)
+    for _ in range(6):
+        other = list(entries)
+        at, to = random.randrange(len(entries)), random.randrange(len(entries))
+        match random.randrange(4):
+            case 0:
+                del other[at]
+            case 1:
+                other.insert(to, other.pop(at))
+            case 2:
+                other.insert(to, other[at])
+            case 3:
+                other[at] = other[at][: random.randrange(len(other[at]))]
+        plain, fast, said = replay(other, random)
+        assert said[0] == said[1]
+        if said[0] is None:
+            assert plain.size == fast.size
+            assert outcome(plain.require_complete) == outcome(fast.require_complete)
