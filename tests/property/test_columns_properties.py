@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from random import Random
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from adtally.columns.engine import ColumnEngine
 from adtally.columns.entries import EntryColumns
 from adtally.columns.machine import ColumnMachine
+from adtally.columns.resuming import machine_from, state_of
+from adtally.columns.state_file import read_state, write_state
 from adtally.errors import AdtallyError
 from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, EventType
 from adtally.events.verdict import Verdict
@@ -176,3 +179,38 @@ def test_replay__entries_dropped_moved_or_doubled__says_what_the_reference_says(
         if said[0] is None:
             assert plain.size == fast.size
             assert outcome(plain.require_complete) == outcome(fast.require_complete)
+
+
+@CHECK
+@given(world=worlds, seed=st.integers(0, 2**32))
+def test_resuming__put_aside_at_any_batch__goes_on_as_if_never_stopped(
+    world: World, seed: int
+) -> None:
+    entries = random_log(world, seed)
+    leaves = MerkleTree()
+    leaves.append([leaf_hash(entry) for entry in entries])
+    columns, random = EntryColumns.of(entries), Random(seed)
+    whole = ColumnMachine(IDENTITY, ESCROW_DOMAIN, verify_signatures=False, leaves=leaves)
+    machine = ColumnMachine(IDENTITY, ESCROW_DOMAIN, verify_signatures=False, leaves=leaves)
+    whole.take(columns)
+    for end in sorted(random.sample(range(len(entries) + 1), min(len(entries), 4))):
+        machine.take(columns[machine.size : end])
+        if outcome(machine.require_complete) is None:
+            machine = _put_aside_and_back(machine, leaves)
+    machine.take(columns[machine.size :])
+    assert_equal(whole, machine)
+    assert whole.facts_entries == machine.facts_entries
+    assert state_bytes(whole) == state_bytes(machine)
+
+
+def _put_aside_and_back(machine: ColumnMachine, leaves: MerkleTree) -> ColumnMachine:
+    state = read_state(BytesIO(state_bytes(machine)))
+    back = machine_from(state, IDENTITY, ESCROW_DOMAIN, leaves=leaves)
+    back._verify_signatures = False
+    return back
+
+
+def state_bytes(machine: ColumnMachine) -> bytes:
+    file = BytesIO()
+    write_state(file, state_of(machine, ESCROW_DOMAIN))
+    return file.getvalue()

@@ -124,20 +124,21 @@ class ColumnEngine:
     # Putting aside -----------------------------------------------------------------------------
 
     def dump(self) -> EngineDump:
-        """As ``Engine.dump``."""
+        """As ``Engine.dump``; the same state always gives the same bytes."""
         floors, books = self.floors, self.accruals.dump()
         times = (floors.oldest_event_ms, floors.oldest_impression_ms, floors.oldest_click_ms)
+        lines = sorted(books.lines)
         counts = [
             (each.campaign, each.publisher, each.counts.impressions, each.counts.viewables,
              each.counts.clicks, each.counts.conversions)
-            for each in books.lines
+            for each in lines
         ]  # fmt: skip
         amounts = b"".join(
             amount.to_bytes(_AMOUNT_BYTES, "big")
-            for each in books.lines
+            for each in lines
             for amount in (each.amount_milli, each.highest_base_units)
         )
-        corrections = list(books.corrections.items())
+        corrections = sorted(books.corrections.items())
         return {
             "floors": np.array(times, np.int64),
             "lines": np.array(counts, np.uint64).reshape(-1, 6),
