@@ -15,12 +15,13 @@ from adtally.columns.machine import ColumnMachine
 from adtally.columns.resuming import machine_from, state_of
 from adtally.columns.state_file import read_state, write_state
 from adtally.errors import AdtallyError
-from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, EventType
+from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET
 from adtally.events.verdict import Verdict
 from adtally.log.merkle import MerkleTree
 from adtally.rfc9162 import leaf_hash
 from adtally.settlement.engine import PlainEngine
-from adtally.settlement.machine import LogMachine
+from adtally.settlement.machine import LogMachine, batch_entries
+from adtally.types import Cut
 from support.random_traffic import (
     MINUTE_MS,
     OTHER_CAMPAIGN,
@@ -39,6 +40,8 @@ from support.world import (
     FLIGHT_END,
     IDENTITY,
     LATE_WINDOW,
+    OPERATOR,
+    RECEIPT_KEY,
     World,
 )
 
@@ -53,11 +56,26 @@ def random_log(world: World, seed: int) -> list[bytes]:
     return twins.entries
 
 
-def replay(entries: list[bytes], random: Random) -> tuple[LogMachine, ColumnMachine, list[Any]]:
+def signed_log(random: Random) -> list[bytes]:
+    """Honest batches of several members, with their signatures."""
+    world = World()
+    machine = world.machine()
+    entries = [facts.to_entry() for facts in world.facts()]
+    for _ in range(6):
+        member = random.choice((ALICE, BOB, OPERATOR))
+        events = [world.event(publisher=member) for _ in range(random.choice((1, 2, 5)))]
+        batch = world.batch(events, member=member, key=RECEIPT_KEY if member == OPERATOR else None)
+        entries += batch_entries(batch, world.now_ms, machine.judge_batch(batch, world.now_ms))
+    return entries
+
+
+def replay(
+    entries: list[bytes], random: Random, *, signed: bool = False
+) -> tuple[LogMachine, ColumnMachine, list[Any]]:
     """Both machines behind the log, or the first entry at fault, and what each said of it."""
     leaves = MerkleTree()
     leaves.append([leaf_hash(entry) for entry in entries])
-    options: dict[str, Any] = {"verify_signatures": False, "leaves": leaves}
+    options: dict[str, Any] = {"verify_signatures": signed, "leaves": leaves}
     plain = LogMachine(IDENTITY, ESCROW_DOMAIN, **options)
     fast = ColumnMachine(
         IDENTITY, ESCROW_DOMAIN, run_records=random.choice((1, 50, 1 << 15)), **options
@@ -124,6 +142,24 @@ def test_replay__honest_log_cut_anywhere__agrees_with_the_reference(
     assert_equal(plain, fast)
 
 
+def test_replay__a_day_with_little_money__meets_every_verdict() -> None:
+    """So that the property above is about something."""
+    world = World(cap=21_000_000, funding=25_000_000, cuts=(Cut(5, 333), Cut(1, 1)))
+    twins = Twins(world, Random(5), PlainEngine)
+    twins.send([world.event(occurred_at_ms=twins.now_ms - 1)], ALICE)
+    while twins.now_ms < (FLIGHT_END + LATE_WINDOW) * 1000 + MINUTE_MS:
+        twins.now_ms += 2_000_000
+        for member in (ALICE, BOB, ADVERTISER, OPERATOR):
+            twins.send([random_event(twins) for _ in range(100)], member)
+        if len(twins.sent) == 8_001:
+            twins.chain(("OrderEnded", [CAMPAIGN, BOB], [twins.now_ms // 1000]))
+    seen = {record[VERDICT_OFFSET] for record in twins.records.values()}
+    assert seen == set(Verdict) - {Verdict.UNSET}
+    plain, fast, said = replay(twins.entries, Random(1))
+    assert said == [None, None]
+    assert_equal(plain, fast)
+
+
 @CHECK
 @given(world=worlds, seed=st.integers(0, 2**32))
 def test_replay__one_verdict_changed__names_the_same_entry(world: World, seed: int) -> None:
@@ -153,6 +189,22 @@ def test_replay__one_byte_changed__says_what_the_reference_says(world: World, se
         changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
         *_, said = replay([*entries[:at], bytes(changed), *entries[at + 1 :]], random)
         assert said[0] == said[1]
+
+
+@CHECK
+@given(seed=st.integers(0, 2**32))
+def test_replay__one_bit_of_a_signed_log_changed__says_what_the_reference_says(seed: int) -> None:
+    random = Random(seed)
+    entries = signed_log(random)
+    for at in random.sample(range(len(entries)), 5):
+        changed = bytearray(entries[at])
+        changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
+        lie = [*entries[:at], bytes(changed), *entries[at + 1 :]]
+        *_, said = replay(lie, random, signed=True)
+        assert said[0] == said[1]
+        # Nobody signs when something was received, or in which block facts were seen.
+        if len(entries[at]) == RECORD_SIZE:
+            assert said[1] is not None
 
 
 @CHECK

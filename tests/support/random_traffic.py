@@ -41,7 +41,9 @@ from support.world import (
     ESCROW_DOMAIN,
     FLIGHT_START,
     IDENTITY,
+    OPERATOR,
     PLACEMENT,
+    RECEIPT_KEY,
     World,
     encoded_log,
     key_of,
@@ -88,7 +90,7 @@ class Twins:
     def send(self, events: list[AdEvent], member: int) -> None:
         records = tuple(event.to_record() for event in events)
         sequence = self.plain.next_sequence(member)
-        signer = address_of(key_of(member))
+        signer = address_of(RECEIPT_KEY if member == OPERATOR else key_of(member))
         batch = SignedBatch(CHAIN_ID, member, sequence, signer, bytes(65), records)
         verdicts = self.plain.judge_batch(batch, self.now_ms)
         assert self.fast.judge_batch(batch, self.now_ms) == verdicts
@@ -235,7 +237,7 @@ def step(twins: Twins) -> None:
             twins.correct()
         case _:
             count = twins.random.choice((1, 3, 40))
-            member = twins.random.choice((ALICE, ALICE, BOB, ADVERTISER))
+            member = twins.random.choice((ALICE, ALICE, BOB, ADVERTISER, OPERATOR))
             twins.send([random_event(twins) for _ in range(count)], member)
 
 

@@ -26,9 +26,11 @@ from adtally.audit.history import Happened, read_events, read_history
 from adtally.audit.log_reader import RootCheck, read_checkpoint, read_entries
 from adtally.audit.money_check import MoneyCheck
 from adtally.audit.ports import ChainSource, LogSource, Progress, no_progress
-from adtally.audit.replay import Replay
+from adtally.audit.replay import Implementation, Replay
 from adtally.audit.report import AuditReport, Findings, show
 from adtally.audit.statements_check import StatementCheck, check_published_lines
+from adtally.columns.entries import EntryColumns
+from adtally.columns.hashing import PLAIN_HASHING, Hashing
 from adtally.errors import ChainUnavailable, ForeignChain
 from adtally.types import BlockStamp, Checkpoint
 
@@ -56,8 +58,15 @@ async def run_audit(
     chain: ChainSource,
     deployment: AuditDeployment,
     progress: Progress = no_progress,
+    *,
+    implementation: Implementation = "columns",
+    hashing: Hashing = PLAIN_HASHING,
 ) -> AuditReport:
     """Audit everything up to the newest final block.
+
+    Args:
+        implementation: what replays the log.
+        hashing: computes the log's hashes; see ``columns.hashing.checked``.
 
     Raises:
         ForeignChain: the node serves another chain than the deployment's.
@@ -75,7 +84,7 @@ async def run_audit(
     happened = await read_events(chain, history, pinned, findings)
     anchors = [each for each in happened if isinstance(each.event, Anchored)]
     submitted = [each.event for each in happened if isinstance(each.event, StatementSubmitted)]
-    roots = RootCheck(findings)
+    roots = RootCheck(findings, hashing)
     replay = Replay(
         deployment.identity,
         deployment.escrow_domain,
@@ -83,6 +92,8 @@ async def run_audit(
         [each.event.tree_size for each in anchors if isinstance(each.event, Anchored)],
         findings,
         roots,
+        implementation=implementation,
+        hashing=hashing,
     )
     facts = await _read_log(log, checkpoint, anchors, roots, replay, findings, progress)
     await check_facts(facts, history, chain, deployment.block_number, horizon, findings)
@@ -136,7 +147,8 @@ async def _read_log(
     """Steps 1 and 2 in one pass over the entries; collects the facts for step 3."""
     facts = FactsCollector()
     if checkpoint is not None:
-        async for entries in read_entries(log, checkpoint.tree_size, findings, progress):
+        async for read in read_entries(log, checkpoint.tree_size, findings, progress):
+            entries = EntryColumns.of(read)
             roots.add(entries)
             facts.add(entries)
             replay.feed(entries)

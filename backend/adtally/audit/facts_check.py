@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from adtally.audit.history import ChainHistory
 from adtally.audit.ports import ChainSource
 from adtally.audit.report import Findings
+from adtally.columns.entries import EntryColumns
 from adtally.errors import InvalidInput, VerificationFailed
 from adtally.events.facts import CHAIN_FACTS_KIND, ChainFacts
 from adtally.types import BlockStamp
@@ -25,22 +26,23 @@ class FactsCollector:
 
     def add(self, entries: Sequence[bytes]) -> None:
         """Take in the next entries."""
-        for entry in entries:
+        columns = EntryColumns.of(entries)
+        for place, entry in columns.others:
             if entry[:1] == _KIND:
-                self._take(entry)
-            self._index += 1
+                self._take(self._index + place, entry)
+        self._index += len(columns)
 
-    def _take(self, entry: bytes) -> None:
+    def _take(self, index: int, entry: bytes) -> None:
         try:
             facts = ChainFacts.from_entry(entry)
         except InvalidInput as error:
-            self.malformed.append((self._index, error))
+            self.malformed.append((index, error))
             return
         continues = bool(self.ranges) and facts.part == len(self.ranges[-1][1]) != 0
         if continues and _range(self.ranges[-1][1][0]) == _range(facts):
             self.ranges[-1][1].append(facts)
         else:
-            self.ranges.append((self._index, [facts]))
+            self.ranges.append((index, [facts]))
 
 
 async def check_facts(

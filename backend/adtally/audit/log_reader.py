@@ -9,10 +9,11 @@ from adtally.audit.deployment import AuditDeployment
 from adtally.audit.history import Happened
 from adtally.audit.ports import LogSource, Progress
 from adtally.audit.report import Findings
+from adtally.columns.entries import EntryColumns
+from adtally.columns.hashing import PLAIN_HASHING, Hashing
 from adtally.errors import InvalidInput, NotFound, VerificationFailed
 from adtally.log.checkpoint import open_checkpoint
 from adtally.log.merkle import MerkleTree
-from adtally.rfc9162 import leaf_hashes
 from adtally.types import Checkpoint, Hash
 
 ENTRIES_AT_ONCE = 16_384
@@ -63,10 +64,15 @@ async def read_entries(
 
 
 class RootCheck:
-    """Builds the tree from the entries and compares its roots."""
+    """Builds the tree from the entries and compares its roots.
 
-    def __init__(self, findings: Findings) -> None:
-        self._tree = MerkleTree()
+    Args:
+        hashing: computes leaf and node hashes many at a time.
+    """
+
+    def __init__(self, findings: Findings, hashing: Hashing = PLAIN_HASHING) -> None:
+        self._tree = MerkleTree(hashing.parents)
+        self._hashing = hashing
         self._findings = findings
 
     @property
@@ -78,8 +84,9 @@ class RootCheck:
         return self._tree.leaf(index)
 
     def add(self, entries: Sequence[bytes]) -> None:
-        """Take in the next entries."""
-        self._tree.append_packed(leaf_hashes(entries))
+        """Take in the next entries; fastest as EntryColumns."""
+        hashes = EntryColumns.of(entries).leaf_hashes(self._hashing)
+        self._tree.append_packed(hashes.tobytes())
 
     def compare_checkpoint(self, checkpoint: Checkpoint) -> None:
         """The signed checkpoint must be that of the entries served."""

@@ -46,7 +46,8 @@ def write_state(file: BinaryIO, state: State) -> None:
     shapes = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
     header = json.dumps({"fields": dict(state.fields), "arrays": shapes}).encode()
     digest = hashlib.sha256()
-    for piece in (_MAGIC, _LENGTH.pack(len(header)), header, *map(_bytes_of, arrays.values())):
+    begin = _MAGIC + _LENGTH.pack(len(header)) + header
+    for piece in (memoryview(begin), *map(_bytes_of, arrays.values())):
         digest.update(piece)
         file.write(piece)
     file.write(digest.digest())
@@ -98,7 +99,7 @@ def _read(file: BinaryIO, size: int, digest: Any) -> bytes:
 
 
 def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+    return array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
 
 
 def _invalid(expected: str, found: str) -> InvalidInput:
