@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from adtally.errors import AdtallyError
-from adtally.events.batch import SignedBatch
+from adtally.events.batch import sign_batch
 from adtally.events.correction import Correction, CorrectionReason
 from adtally.events.facts import ChainFacts, DeclarationKind, RulesFacts
 from adtally.events.record import (
@@ -23,7 +23,6 @@ from adtally.events.record import (
     UserAgentClass,
     new_event_id,
 )
-from adtally.events.signature import address_of
 from adtally.log.merkle import MerkleTree
 from adtally.rfc9162 import leaf_hash
 from adtally.settlement.engine import Engine, PlainEngine
@@ -41,6 +40,7 @@ from support.world import (
     ESCROW_DOMAIN,
     FLIGHT_START,
     IDENTITY,
+    LOG_DOMAIN,
     OPERATOR,
     PLACEMENT,
     RECEIPT_KEY,
@@ -90,8 +90,8 @@ class Twins:
     def send(self, events: list[AdEvent], member: int) -> None:
         records = tuple(event.to_record() for event in events)
         sequence = self.plain.next_sequence(member)
-        signer = address_of(RECEIPT_KEY if member == OPERATOR else key_of(member))
-        batch = SignedBatch(CHAIN_ID, member, sequence, signer, bytes(65), records)
+        key = RECEIPT_KEY if member == OPERATOR else key_of(member)
+        batch = sign_batch(LOG_DOMAIN, CHAIN_ID, key, member, sequence, records)
         verdicts = self.plain.judge_batch(batch, self.now_ms)
         assert self.fast.judge_batch(batch, self.now_ms) == verdicts
         entries = batch_entries(batch, self.now_ms, verdicts)

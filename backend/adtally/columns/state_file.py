@@ -1,8 +1,9 @@
 """What a replay knows, put aside in a file, so that the next one goes on from there.
 
-    magic 8 | length of header 4 | header (JSON) | arrays back to back | SHA-256 of all before, 32
+    magic 8 | length of header 4 | header (JSON) | SHA-256 of all before, 32
+        | arrays back to back | SHA-256 of all before, 32
 
-The header has the fields, and name, type and shape of every array. The checksum shows damage, not
+The header has the fields, and name, type and shape of every array. The checksums show damage, not
 malice: who believes such a file believes whoever wrote it.
 """
 
@@ -45,8 +46,9 @@ def write_state(file: BinaryIO, state: State) -> None:
     arrays = {name: np.ascontiguousarray(array) for name, array in state.arrays.items()}
     shapes = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
     header = json.dumps({"fields": dict(state.fields), "arrays": shapes}).encode()
-    digest = hashlib.sha256()
     begin = _MAGIC + _LENGTH.pack(len(header)) + header
+    begin += hashlib.sha256(begin).digest()
+    digest = hashlib.sha256()
     for piece in (memoryview(begin), *map(_bytes_of, arrays.values())):
         digest.update(piece)
         file.write(piece)
@@ -68,12 +70,12 @@ def read_state(file: BinaryIO) -> State:
     if length > _MOST_HEADER:
         raise _invalid(f"a header of at most {_MOST_HEADER} bytes", str(length))
     header = _read(file, length, digest)
+    _check(file, digest)
     try:
         fields, arrays = _parsed(header, file, digest)
     except (ValueError, TypeError, KeyError) as error:
         raise _invalid("a header with fields and arrays", str(error)) from None
-    if file.read(digest.digest_size) != digest.digest():
-        raise _invalid("the checksum of what stands before it", "another")
+    _check(file, digest)
     return State(fields, arrays)
 
 
@@ -96,6 +98,12 @@ def _read(file: BinaryIO, size: int, digest: Any) -> bytes:
         raise _invalid(f"{size} more bytes", f"{len(data)}")
     digest.update(data)
     return data
+
+
+def _check(file: BinaryIO, digest: Any) -> None:
+    expected = digest.digest()
+    if _read(file, digest.digest_size, digest) != expected:
+        raise _invalid("the checksum of what stands before it", "another")
 
 
 def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
