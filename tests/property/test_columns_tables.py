@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adtally.columns.entries import EntryColumns
 from adtally.columns.hashing import PLAIN_HASHING, Hashing, checked, tree_roots
 from adtally.columns.key_table import Keys, KeyTable
-from adtally.columns.rows import first_malformed
+from adtally.columns.rows import RecordColumns, first_malformed
 from adtally.errors import InvalidInput, InvariantBroken
 from adtally.events.record import NO_PARENT, RECORD_SIZE, AdEvent, EventType
 from adtally.kernel.sha256 import leaf_hashes, node_hashes
@@ -158,4 +158,4 @@ def test_first_malformed__any_byte_changed__finds_what_the_reference_refuses(
     except InvalidInput:
         expected = position
     rows = np.frombuffer(b"".join(records), np.uint8).reshape(-1, RECORD_SIZE)
-    assert first_malformed(rows) == expected
+    assert first_malformed(RecordColumns(rows)) == expected

@@ -52,7 +52,7 @@ class ColumnEngine:
 
     def trial(
         self,
-        rows: RecordRows,
+        columns: RecordColumns,
         leaves: Hashes,
         batches: Sequence[tuple[int, int, MemberFacts]],
         rules: RuleSet,
@@ -65,7 +65,6 @@ class ColumnEngine:
         """
         digests: Digests = np.ascontiguousarray(leaves[:, :_DIGEST_BYTES]).view("V16").ravel()
         moments = self._moments(batches, rules)
-        columns = RecordColumns(rows)
         return Trial(columns, digests, moments, rules, self._offers, self.ids, self.accruals)
 
     def _moments(self, batches: Sequence[tuple[int, int, MemberFacts]], rules: RuleSet) -> Moments:
@@ -92,7 +91,7 @@ class ColumnEngine:
         """As ``Engine.parse``."""
         rows = packed_rows(records)
         judged = np.flatnonzero(rows[:, VERDICT_OFFSET])
-        refused = min(first_malformed(rows), *judged[:1].tolist(), len(rows))
+        refused = min(first_malformed(RecordColumns(rows)), *judged[:1].tolist(), len(rows))
         if refused < len(rows):
             unjudged(rows[refused].tobytes())
             raise InvariantBroken(f"refused, but well-formed: {rows[refused].tobytes()!r}")
@@ -114,7 +113,7 @@ class ColumnEngine:
         With each guess at least one more verdict from the start on is right.
         """
         batch = (len(records), received_at_ms, sender)
-        trial = self.trial(records.rows, records.leaves, [batch], rules)
+        trial = self.trial(RecordColumns(records.rows), records.leaves, [batch], rules)
         guess = np.full(len(records), Verdict.ACCEPTED, np.uint8)
         while not np.array_equal(found := trial.expected(guess), guess):
             guess = found

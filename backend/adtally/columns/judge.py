@@ -209,7 +209,7 @@ class Trial:
     def _parents(self) -> Rows:
         """The row of each child's parent, -1 where no verdict in the log could make it one."""
         at, columns = self._children, self._columns
-        high, low = columns.parents_of(at)
+        high, low = columns.parent_high[at], columns.parent_low[at]
         kind = columns.kind[at]
         is_conversion = kind == EventType.CONVERSION
         parent_kind = np.where(is_conversion, EventType.CLICK, EventType.IMPRESSION)

@@ -69,19 +69,27 @@ class KeyTable:
 
     def find(self, keys: Keys) -> Rows:
         """The row of each key, -1 where there is none."""
-        found = np.full(len(keys.first), -1, np.int64)
+        slots = self._slots_of(keys)
+        rows = (self._slots[slots] & _LOW).view(np.int64) - 1
+        rows[slots < 0] = -1
+        return rows
+
+    def _slots_of(self, keys: Keys) -> Rows:
+        """The slot of each key, -1 where there is none."""
         hashes = self._hashes(keys)
-        mask = np.uint64(len(self._slots) - 1)
-        left, at = np.arange(len(found)), hashes & mask
+        found = np.full(len(hashes), -1, np.int64)
+        mask = len(self._slots) - 1
+        left, at = np.arange(len(hashes)), hashes.view(np.int64) & mask
         while len(left):
             held = self._slots[at]
-            rows = (held & _LOW).view(np.int64) - 1
-            alike = np.flatnonzero((held != 0) & ((held ^ hashes) < _HALF_RANGE))
-            same = self._is_same(rows[alike], keys.pick(left[alike]))
-            found[left[alike[same]]] = rows[alike[same]]
-            on = held != 0
-            on[alike[same]] = False
-            left, hashes, at = left[on], hashes[on], (at[on] + np.uint64(1)) & mask
+            alike = np.flatnonzero((held ^ hashes) < _HALF_RANGE)
+            rows = (held[alike] & _LOW).view(np.int64) - 1
+            # An empty slot may look alike too, and leads to no row.
+            same = alike[(rows >= 0) & self._is_same(rows, keys.pick(left[alike]))]
+            found[left[same]] = at[same]
+            held[same] = 0
+            on = np.flatnonzero(held)
+            left, hashes, at = left[on], hashes[on], (at[on] + 1) & mask
         return found
 
     def take(self, keys: Keys) -> Rows:
@@ -102,28 +110,27 @@ class KeyTable:
         return self._place(keys, entries, hashes, base)
 
     def _place(self, keys: Keys, entries: Words, hashes: Words, base: int) -> Rows:
-        mask = np.uint64(len(self._slots) - 1)
-        found = np.empty(len(entries), np.int64)
-        slot_of = hashes & mask
-        left, at, mine = np.arange(len(entries)), slot_of.copy(), entries
+        found = np.arange(base, base + len(entries))
+        mask = len(self._slots) - 1
+        left, at, mine = np.arange(len(entries)), hashes.view(np.int64) & mask, entries
         while len(left):
-            held = self._slots[at]
-            free = held == 0
+            free = np.flatnonzero(self._slots[at] == 0)
             # Of several that claim one slot some one gets it; the others see it there.
             self._slots[at[free]] = mine[free]
-            held = np.where(free, self._slots[at], held)
-            done = held == mine
-            alike = np.flatnonzero(~done & ((held ^ mine) < _HALF_RANGE))
-            rows = (held & _LOW).view(np.int64) - 1
-            done[alike] = self._is_same(rows[alike], keys.pick(left[alike]))
-            ended = left[done]
-            found[ended], slot_of[ended] = rows[done], at[done]
-            on = ~done
-            left, mine, at = left[on], mine[on], (at[on] + np.uint64(1)) & mask
-        self._first_comes_first(found, entries, slot_of, base)
+            held = self._slots[at]
+            lost = np.flatnonzero(held != mine)
+            left, at, mine, held = left[lost], at[lost], mine[lost], held[lost]
+            alike = np.flatnonzero((held ^ mine) < _HALF_RANGE)
+            rows = (held[alike] & _LOW).view(np.int64) - 1
+            is_same = self._is_same(rows, keys.pick(left[alike]))
+            found[left[alike[is_same]]] = rows[is_same]
+            on = np.ones(len(left), bool)
+            on[alike[is_same]] = False
+            left, at, mine = left[on], (at[on] + 1) & mask, mine[on]
+        self._first_comes_first(found, keys, entries, base)
         return found
 
-    def _first_comes_first(self, found: Rows, entries: Words, slot_of: Words, base: int) -> None:
+    def _first_comes_first(self, found: Rows, keys: Keys, entries: Words, base: int) -> None:
         """Where a key came several times at once, whoever got the slot, give it to the first."""
         again = np.flatnonzero((found >= base) & (found != np.arange(base, base + len(found))))
         if not len(again):
@@ -132,7 +139,7 @@ class KeyTable:
         members = np.union1d(again, winners)
         groups, firsts = np.unique(found[members], return_index=True)
         first_of = members[firsts]
-        self._slots[slot_of[first_of]] = entries[first_of]
+        self._slots[self._slots_of(keys.pick(first_of))] = entries[first_of]
         found[members] = base + first_of[np.searchsorted(groups, found[members])]
 
     def room_for(self, number: int, is_alive: Any) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 from adtally.columns.engine import ColumnEngine, refuse_malformed
 from adtally.columns.entries import EntryColumns
 from adtally.columns.hashing import PLAIN_HASHING, Hashes, Hashing, tree_roots
-from adtally.columns.rows import Numbers, SignedRows, first_malformed, unjudged_rows
+from adtally.columns.rows import Numbers, RecordColumns, SignedRows, first_malformed, unjudged_rows
 from adtally.errors import AdtallyError
 from adtally.events.batch import ENVELOPE_KIND, Envelope, SignedBatch
-from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET
+from adtally.events.record import RECORD_SIZE
 from adtally.events.record_columns import RecordRows
 from adtally.events.verdict import Verdicts
 from adtally.settlement.corrections import Leaves
@@ -187,7 +187,7 @@ class ColumnMachine(LogMachine):
 
     def _check_open_records(self) -> None:
         number = self._open_records()
-        malformed = first_malformed(self._rows[:number])
+        malformed = first_malformed(RecordColumns(self._rows[:number]))
         if malformed < number:
             self._refuse_record(self._open_index + 1 + malformed, self._rows[malformed])
 
@@ -201,7 +201,8 @@ class ColumnMachine(LogMachine):
         rows, self._rows = self._rows[: run.records], self._rows[run.records :]
         counts = np.array([envelope.count for envelope in run.envelopes], np.int64)
         ends = np.cumsum(counts)
-        malformed = first_malformed(rows)
+        columns = RecordColumns(rows)
+        malformed = first_malformed(columns)
         sound = run.envelopes[: int(np.searchsorted(ends, malformed, side="right"))]
         hashing = self._columns.hashing
         leaves = hashing.leaves(unjudged_rows(rows))
@@ -209,7 +210,7 @@ class ColumnMachine(LogMachine):
         admitted = self._admit_all(sound, rows, leaves, roots)
         number = len(admitted.batches)
         if admitted.rules is not None:
-            self._judge(run, rows, leaves, ends, admitted)
+            self._judge(run, columns, leaves, ends, admitted)
         if admitted.refusal is not None:
             self.size = int(run.index + ends[number] + number)
             raise self._placed(admitted.refusal)
@@ -243,14 +244,20 @@ class ColumnMachine(LogMachine):
         return admitted
 
     def _judge(
-        self, run: _Run, rows: RecordRows, leaves: Hashes, ends: Numbers, admitted: _Admitted
+        self,
+        run: _Run,
+        columns: RecordColumns,
+        leaves: Hashes,
+        ends: Numbers,
+        admitted: _Admitted,
     ) -> None:
         """Check the verdicts of admitted batches and book those before the first wrong one."""
         assert admitted.rules is not None, "there is an admitted batch"
         number = len(admitted.batches)
         end = int(ends[number - 1])
-        trial = self._columns.trial(rows[:end], leaves[:end], admitted.batches, admitted.rules)
-        logged = rows[:end, VERDICT_OFFSET].copy()
+        columns = columns.first(end)
+        trial = self._columns.trial(columns, leaves[:end], admitted.batches, admitted.rules)
+        logged = columns.verdict
         expected = trial.expected(logged)
         wrong = np.flatnonzero(expected != logged)
         if not len(wrong):

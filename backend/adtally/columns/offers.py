@@ -17,7 +17,6 @@ from adtally.verification.fact_state import CampaignFacts, FactState, OrderFacts
 
 _MOST = 1 << 18
 """Rows kept between runs; whoever sends events for ever other placements can't fill the memory."""
-_HALF = np.uint64(32)
 _NEVER_MS = 1 << 62
 """Beyond every time that a record or envelope can hold."""
 _NONE = -1
@@ -48,8 +47,8 @@ class Offers:
         if self._facts.version != self._version or self._table.count > _MOST:
             self._clear()
         keys = Keys(
-            columns.campaign << _HALF | columns.publisher,
-            columns.placement << _HALF | columns.creative,
+            columns.line,
+            columns.creation,
             np.zeros(columns.count, np.uint64),
         )
         rows = self._table.find(keys)
