@@ -73,6 +73,7 @@ class Twins:
         self.entries: list[bytes] = []
         for facts in world.facts():
             self.enter(facts)
+        self._open_other_campaign()
 
     def enter(self, facts: Any) -> None:
         outcomes = [outcome(machine.apply_facts, facts) for machine in (self.plain, self.fast)]
@@ -86,6 +87,18 @@ class Twins:
         made = tuple(encoded_log(*log, self.block, at) for at, log in enumerate(logs))
         block = self.block
         self.enter(ChainFacts(self.now_ms, block, block, b"\x02" * 32, self.now_ms // 1000, made))
+
+    def _open_other_campaign(self) -> None:
+        """With other prices, for one of the publishers."""
+        world = self.world
+        self.chain(
+            ("CampaignOpened", [OTHER_CAMPAIGN, ADVERTISER], [world.terms()]),
+            ("Funded", [OTHER_CAMPAIGN, bytes(20)], [world.funding // 2, world.funding // 2]),
+            ("OrderAccepted", [OTHER_CAMPAIGN, ALICE], [(1_500_000, 0, 3, 10**15), world.cap]),
+        )
+        kind = DeclarationKind.CREATIVE
+        fields = {"campaign": OTHER_CAMPAIGN, "item": CREATIVE, "at_ms": self.now_ms}
+        self.enter(world.declaration(kind, ADVERTISER, **fields))
 
     def send(self, events: list[AdEvent], member: int) -> None:
         records = tuple(event.to_record() for event in events)
@@ -146,7 +159,7 @@ def random_event(twins: Twins) -> AdEvent:
     event = world.event(
         EventType(kind),
         occurred_at_ms=occurred_at_ms,
-        campaign=_mostly(random, CAMPAIGN, OTHER_CAMPAIGN, 99),
+        campaign=random.choice((CAMPAIGN,) * 12 + (OTHER_CAMPAIGN,) * 3 + (99,)),
         publisher=_mostly(random, publisher, ADVERTISER, 77),
         placement=_mostly(random, PLACEMENT, 8),
         creative=_mostly(random, CREATIVE, 10),
@@ -205,7 +218,8 @@ def change_facts(twins: Twins) -> None:
             publisher = random.choice((ALICE, BOB))
             _declare(twins, DeclarationKind.PLACEMENT, publisher, publisher=publisher)
         case 6:
-            _declare(twins, DeclarationKind.CREATIVE, ADVERTISER, campaign=CAMPAIGN, item=CREATIVE)
+            campaign = random.choice((CAMPAIGN, OTHER_CAMPAIGN, OTHER_CAMPAIGN))
+            _declare(twins, DeclarationKind.CREATIVE, ADVERTISER, campaign=campaign, item=CREATIVE)
         case 7:
             # What was refused for want of an order can be made good from here on.
             rates = (random.randrange(3_000), 0, 1_001, 7)
