@@ -25,11 +25,13 @@ from adtally.client.fields import Fields
 from adtally.client.file_log import FileLog, open_pages
 from adtally.client.log_cache import CachedFiles, StateFolder, default_cache, forget
 from adtally.client.log_files import FolderFiles, LogFiles, find_files
+from adtally.columns.hashing import Hashing, checked
 from adtally.commands.audit_inputs import read_copies, read_receipts
 from adtally.commands.audit_page import Tokens, audit_page
 from adtally.commands.audit_progress import AuditProgress
 from adtally.commands.audit_table import show_deployment, show_report
 from adtally.errors import AdtallyError, InvalidInput
+from adtally.kernel.sha256 import leaf_hashes, node_hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,7 @@ class _Site:
             self._record,
             AuditExtras(
                 memory=memory,
+                hashing=checked(Hashing(leaf_hashes, node_hashes)),
                 served=self.public,
                 files=files if isinstance(files, FolderFiles) else None,
                 receipts=extras.receipts,
