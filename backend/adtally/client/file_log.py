@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from adtally.client.log_client import LogClient
-from adtally.client.log_files import SERVICE_PREFIX, LogFiles
+from adtally.client.log_files import SERVICE_PREFIX, HttpFiles, LogFiles
 from adtally.columns.entries import EntryColumns
 from adtally.errors import AdtallyError, InvalidInput, NotFound, VerificationFailed
 from adtally.log.bundle import count_entries, slice_bundle
@@ -179,7 +179,8 @@ def open_pages(files: LogFiles) -> LogClient | None:
     """The service behind these files, if it is one."""
     if not files.name.endswith(SERVICE_PREFIX):
         return None
-    return LogClient(files.name.removesuffix(SERVICE_PREFIX))
+    auth = files.auth if isinstance(files, HttpFiles) else None
+    return LogClient(files.name.removesuffix(SERVICE_PREFIX), auth=auth)
 
 
 def _size_in(note: bytes) -> int:
