@@ -341,6 +341,12 @@ def audit(
         list[str] | None,
         typer.Option(help="Copy of the log, checkpoint or report of others; repeatable."),
     ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="Event or attestor key, to read a log that is not public.")
+    ] = None,
+    member: Annotated[
+        int, typer.Option(min=0, max=UINT32_MAX, help="Whose event key; 0: an attestor's key.")
+    ] = 0,
 ) -> None:
     """Re-derive everything from the public log and the chain.
 
@@ -351,7 +357,7 @@ def audit(
 
     options = command.AuditOptions(
         log, rpc_url, deployment, note_verifier, confirmations, json_file, html_file, cache,
-        from_scratch, tuple(receipt or ()), tuple(compare or ()),
+        from_scratch, tuple(receipt or ()), tuple(compare or ()), key_file, member,
     )  # fmt: skip
     try:
         agrees = run(command.audit(options, result_console()))
