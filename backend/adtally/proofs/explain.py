@@ -29,7 +29,12 @@ from adtally.verification.chain_logs import (
     decode_log,
 )
 from adtally.verification.event_index import EventIndex, body_digest, event_key
-from adtally.verification.fact_state import CampaignFacts, FactState, OrderFacts
+from adtally.verification.fact_state import (
+    CampaignFacts,
+    FactState,
+    MemberFacts,
+    OrderFacts,
+)
 from adtally.verification.judge import Judge
 from adtally.verification.rule_set import RuleSet
 
@@ -152,8 +157,20 @@ def _judged(
     if past.rules is None or sender is None:
         what = "rule set" if past.rules is None else f"registration of member {envelope.member}"
         return None, f"no {what} is cited"
+    problem = _sender_problem(sender, envelope)
+    if problem is not None:
+        return None, problem
     judge = Judge(past.facts, past.index, _Books(accrued))
     return judge.judge(event, unset, sender, envelope.received_at_ms, past.rules), None
+
+
+def _sender_problem(sender: MemberFacts, envelope: Envelope) -> str | None:
+    """Why the log could not have taken the batch, by the cited facts."""
+    if not sender.accepts_key(envelope.signer, envelope.received_at_ms):
+        return f"by the cited facts 0x{envelope.signer.hex()} is no key of member {sender.id}"
+    if sender.kyc_expires_seconds * 1000 <= envelope.received_at_ms:
+        return f"by the cited facts the KYC of member {sender.id} had expired"
+    return None
 
 
 def _note_record(index: EventIndex, event: AdEvent, earlier: AdEvent, entry: bytes) -> None:

@@ -378,7 +378,9 @@ class _Check:
         )
         blocks = self.trust.blocks
         if blocks is None:
-            self.found.not_shown("chain", f"whether these blocks are part of the chain: {numbers}")
+            self.found.not_shown(
+                "chain", f"all this holds only if these blocks are part of the chain: {numbers}"
+            )
             return
         known = set(blocks)
         for header in linked:
