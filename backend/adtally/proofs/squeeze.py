@@ -25,9 +25,9 @@ _CANDIDATES = 32
 def squeeze(data: bytes) -> bytes:
     """The one squeezed form.
 
-    From left to right: of the 32 nearest earlier places in reach with the same four bytes, the one
-    with the longest match is copied, of equal ones the nearest; without such a place the byte
-    stands for itself.
+    From left to right: of the 32 nearest places in reach where a piece or a byte of its own began
+    with the same four bytes, the one with the longest match is copied, of equal ones the nearest;
+    without such a place the byte stands for itself.
 
     Raises:
         TooLarge: more than ``MAX_BYTES``.
@@ -37,15 +37,20 @@ def squeeze(data: bytes) -> bytes:
     out = bytearray()
     literals = at = 0
     while at < len(data):
-        length, distance = _longest(data, at, places.get(data[at : at + _LEAST], []))
-        step = max(length, 1)
-        for each in range(at, min(at + step, len(data) - _LEAST + 1)):
-            places.setdefault(data[each : each + _LEAST], []).append(each)
+        length = distance = 0
+        if at + _LEAST <= len(data):
+            key = data[at : at + _LEAST]
+            known = places.get(key)
+            if known is None:
+                places[key] = [at]
+            else:
+                length, distance = _longest(data, at, known)
+                known.append(at)
         if length:
             _flush(out, data[literals:at])
             out += bytes((_LITERALS + length - _LEAST,)) + distance.to_bytes(2, "big")
             literals = at + length
-        at += step
+        at += max(length, 1)
     _flush(out, data[literals:])
     return bytes(out)
 
@@ -83,12 +88,15 @@ def expand(squeezed: bytes) -> bytes:
 def _longest(data: bytes, at: int, places: list[int]) -> tuple[int, int]:
     """Length and distance of the match to copy at a place, 0 if there is none."""
     best = distance = 0
-    end = min(len(data), at + _MOST)
+    most = min(len(data) - at, _MOST)
     for place in reversed(places[-_CANDIDATES:]):
-        if at - place > _WINDOW:
+        if at - place > _WINDOW or best == most:
             break
+        # Who does not match where the best so far ends can't be longer.
+        if data[place + best] != data[at + best]:
+            continue
         length = _LEAST
-        while at + length < end and data[place + length] == data[at + length]:
+        while length < most and data[place + length] == data[at + length]:
             length += 1
         if length > best:
             best, distance = length, at - place
