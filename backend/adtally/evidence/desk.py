@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adtally.analytics.currencies import Token
@@ -29,11 +29,9 @@ from adtally.proofs.bundle import (
     LoggedEntry,
     Scope,
 )
-from adtally.proofs.cite import PARENT_FROM, cite_facts, depth
 from adtally.proofs.findings import Trust
 from adtally.proofs.verify import blocks_of, verify_bundle
 from adtally.settlement.claim_tree import ClaimTree
-from adtally.settlement.corrections import NEVER_MADE_GOOD
 from adtally.storage.database import Database
 from adtally.storage.repositories import attestations, ledger, statements
 from adtally.storage.rows import AnchorRow, StatementRow, TransferKind
@@ -45,11 +43,6 @@ MAX_OCCURRENCES = 100
 
 _TOPICS = {(each.contract, each.name): each.topic for each in AUDITED_EVENTS}
 _ORDER_TOPIC = next(each.topic for each in WATCHED_EVENTS if each.name == "OrderAccepted")
-_TAKES_NO_ID = NEVER_MADE_GOOD | {
-    Verdict.SENDER_NOT_ALLOWED,
-    Verdict.TOO_OLD,
-    Verdict.IN_THE_FUTURE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,38 +180,12 @@ class ProofDesk:
         """Facts, first occurrence, parents and corrections, by leaf index."""
         cited: dict[int, LoggedEntry] = {}
         if wish.with_facts or found.event.verdict is not Verdict.ACCEPTED:
-            before = [LoggedEntry(*facts[at]) for at in range(known) if facts[at][0] < found.index]
-            for each in cite_facts(found.event, in_batch.parsed, before):
+            before = [LoggedEntry(*facts[at]) for at in range(known)]
+            for each in self._records.behind(found, in_batch.parsed, before):
                 cited[each.index] = each
-            for record in self._earlier_records(found):
-                cited[record.index] = LoggedEntry(record.index, record.record)
         for index in corrected:
             cited[index] = LoggedEntry(index, self._sequencer.store.entry(index))
         return [cited[index] for index in sorted(cited)]
-
-    def _earlier_records(self, found: Found) -> list[Found]:
-        event, records = found.event, self._records
-        if event.verdict in NEVER_MADE_GOOD:
-            same = records.occurrences(event.publisher, event.id, event.type)
-            return _first(
-                each
-                for each in same
-                if each.index < found.index and each.event.verdict not in _TAKES_NO_ID
-            )
-        if event.type is EventType.IMPRESSION or depth(event) < PARENT_FROM:
-            return []
-        kind = EventType.CLICK if event.type is EventType.CONVERSION else EventType.IMPRESSION
-        named = [
-            each
-            for each in records.occurrences(event.publisher, event.parent_id, kind)
-            if each.index < found.index
-        ]
-        accepted = [each for each in named if each.event.verdict is Verdict.ACCEPTED]
-        parents = _first(accepted or named)
-        if event.verdict is not Verdict.PARENT_ALREADY_USED:
-            return parents
-        siblings = records.children(event.publisher, event.type, event.parent_id)
-        return parents + _first(each for each in siblings if each.index < found.index)
 
     def _accrued(self, found: Found) -> Accrued:
         """The books just before a record, out of the derived Parquet."""
@@ -389,10 +356,6 @@ class _Said:
 
     def __call__(self, log: EvmLog) -> bool:
         return log.address == self.contract and log.topics == self.topics
-
-
-def _first(found: Iterable[Found]) -> list[Found]:
-    return [each for each, _ in zip(found, range(1), strict=False)]
 
 
 def _word(value: int) -> bytes:

@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from adtally.errors import NotFound, StorageCorrupt
 from adtally.events.batch import ENVELOPE_KIND, MAX_BATCH_EVENTS, Envelope
 from adtally.events.record import AdEvent, EventType, clear_verdict, event_id_text
+from adtally.events.verdict import Verdict
 from adtally.evidence.event_ids import EntrySource, EventIds
 from adtally.log.merkle import MerkleTree
 from adtally.log.multiproof import join_proofs
+from adtally.proofs.bundle import LoggedEntry
+from adtally.proofs.cite import PARENT_FROM, cite_facts, depth
 from adtally.rfc9162 import leaf_hash
+from adtally.settlement.corrections import NEVER_MADE_GOOD
 from adtally.types import Hash
 
 _BACK = 512
+_TAKES_NO_ID = NEVER_MADE_GOOD | {
+    Verdict.SENDER_NOT_ALLOWED,
+    Verdict.TOO_OLD,
+    Verdict.IN_THE_FUTURE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,43 @@ class Records:
             if (event.publisher, event.type, event.parent_id) == (publisher, kind, parent_id):
                 yield found
 
+    def behind(
+        self, found: Found, envelope: Envelope, facts: Iterable[LoggedEntry]
+    ) -> list[LoggedEntry]:
+        """What a record's verdict rests on: facts, the first of its id, parents; by leaf index.
+
+        Args:
+            facts: facts entries of the log, ascending, at least all before the record.
+        """
+        before = (each for each in facts if each.index < found.index)
+        cited = cite_facts(found.event, envelope, before)
+        cited += [LoggedEntry(each.index, each.record) for each in self._records_behind(found)]
+        return sorted(cited, key=lambda each: each.index)
+
+    def _records_behind(self, found: Found) -> list[Found]:
+        event = found.event
+        if event.verdict in NEVER_MADE_GOOD:
+            same = self.occurrences(event.publisher, event.id, event.type)
+            return _first(
+                each
+                for each in same
+                if each.index < found.index and each.event.verdict not in _TAKES_NO_ID
+            )
+        if event.type is EventType.IMPRESSION or depth(event) < PARENT_FROM:
+            return []
+        kind = EventType.CLICK if event.type is EventType.CONVERSION else EventType.IMPRESSION
+        named = [
+            each
+            for each in self.occurrences(event.publisher, event.parent_id, kind)
+            if each.index < found.index
+        ]
+        accepted = [each for each in named if each.event.verdict is Verdict.ACCEPTED]
+        parents = _first(accepted or named)
+        if event.verdict is not Verdict.PARENT_ALREADY_USED:
+            return parents
+        siblings = self.children(event.publisher, event.type, event.parent_id)
+        return parents + _first(each for each in siblings if each.index < found.index)
+
     def _read(self, indexes: Iterable[int]) -> Iterator[Found]:
         for index in indexes:
             (entry,) = self._source.entries(index, index + 1)
@@ -104,6 +150,10 @@ class Records:
             found="none",
             action="restore the log",
         )
+
+
+def _first(found: Iterable[Found]) -> list[Found]:
+    return [each for each, _ in zip(found, range(1), strict=False)]
 
 
 def require_one_type(found: Iterable[Found], publisher: int, event_id: bytes) -> list[Found]:
