@@ -18,7 +18,7 @@ from scripts.chainless.evidence import (
 from scripts.chainless.facts import CHAIN_ID, ESCROW, EVENT_LOG
 
 from adtally.errors import AdtallyError, VerificationFailed
-from adtally.ethereum.block import LogProof
+from adtally.ethereum.block import EvmLog, LogProof
 from adtally.events.signature import address_of
 from adtally.proofs.bundle import Attestation, Bundle, LoggedEntry
 from adtally.proofs.findings import Findings, Standing, Trust
@@ -170,6 +170,29 @@ def test_verify__parts_swapped__refused(name: str) -> None:
     bundle = ATTACKS[name]()
     with pytest.raises(AdtallyError):
         verify_bundle(Bundle.from_bytes(bundle.to_bytes()), trust())
+
+
+def said_by_another_contract(proof: LogProof) -> LogProof:
+    """The same words in a block that is trusted, from an address that anyone may deploy at."""
+    _, log = proof.verify()
+    chain = MadeChain(7)
+    chain.number = 200
+    return chain.add([EvmLog(b"\x66" * 20, log.topics, log.data)], 0)
+
+
+@pytest.mark.parametrize("part", ["anchored", "settled", "order", "paid"])
+def test_verify__another_contract_says_so__refused(part: str) -> None:
+    if part == "settled":
+        bundle = line_of(BUNDLE, settled=said_by_another_contract(_settled(BUNDLE)))
+    else:
+        bundle = replace(BUNDLE, **{part: said_by_another_contract(getattr(BUNDLE, part))})
+    with pytest.raises(VerificationFailed, match="another contract"):
+        verify_bundle(bundle, trust_also(bundle))
+
+
+def test_verify__statement_of_another_campaign__named_as_that() -> None:
+    with pytest.raises(VerificationFailed, match="statement is of another campaign"):
+        verify_bundle(ATTACKS["statement of another campaign"](), trust())
 
 
 def test_verify__anchor_older_than_the_record__refused() -> None:

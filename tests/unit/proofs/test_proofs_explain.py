@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,21 @@ def test_explain__rules_not_cited__not_shown(records: Records) -> None:
     told = case_of(records, JUDGED[0][0]).told(lambda each: each.entry[0] == 0x05)
     assert told.judged is None
     assert told.problem == "no rule set is cited"
+
+
+def test_explain__signed_by_a_key_or_at_a_time_that_the_facts_refuse__not_shown(
+    records: Records,
+) -> None:
+    case = case_of(records, JUDGED[0][0])
+    for changed, said in (
+        ({"signer": b"\x01" * 20}, "is no key of member"),
+        ({"received_at_ms": 2**47}, "had expired"),
+    ):
+        envelope = replace(case.envelope, **changed)
+        told = explain(IDENTITY, case.found.record, envelope, case.cited, None)
+        assert told.problem is not None
+        assert said in told.problem
+        assert not told.is_shown
 
 
 def test_explain__verdict_changed__what_is_cited_gives_the_true_one(records: Records) -> None:
