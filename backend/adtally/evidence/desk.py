@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 from adtally.analytics.currencies import Token
 from adtally.analytics.derive import Deriver
@@ -37,6 +40,8 @@ from adtally.storage.repositories import attestations, ledger, statements
 from adtally.storage.rows import AnchorRow, StatementRow, TransferKind
 from adtally.types import Line
 from adtally.verification.chain_logs import WATCHED_EVENTS
+
+T = TypeVar("T")
 
 MAX_OCCURRENCES = 100
 """Listed of one event; a sender may repeat it for ever."""
@@ -95,12 +100,18 @@ class ProofDesk:
         self._prover = prover
         self._deriver = deriver
         self._records = Records(sequencer.store, ids)
+        # Of its own: who waits for the index must not keep readers of the log waiting.
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="proofs")
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(work, *arguments))
 
     async def occurrences(
         self, publisher: int, event_id: bytes, kind: EventType | None = None
     ) -> list[Found]:
         """The event's records in the log, at most ``MAX_OCCURRENCES``; raises NotFound."""
-        return await asyncio.to_thread(self._occurrences, publisher, event_id, kind)
+        return await self._in_thread(self._occurrences, publisher, event_id, kind)
 
     async def bundle(self, wish: Wish) -> bytes:
         """The file of a proof bundle.
@@ -122,7 +133,7 @@ class ProofDesk:
         found = records[wish.occurrence]
         counted, anchor = await self._covering(wish, found)
         anchored = await self._anchored(anchor)
-        in_batch = await asyncio.to_thread(self._records.batch_of, found.index)
+        in_batch = await self._in_thread(self._records.batch_of, found.index)
         cited, accrued = await self._cited(wish, found, in_batch, anchor.checkpoint.tree_size)
         deployment = self._deployment
         bundle = Bundle(
@@ -144,7 +155,7 @@ class ProofDesk:
         bundle = await self._with_money(bundle, found, counted)
         if wish.link_headers:
             bundle = await self._with_headers(bundle)
-        return await asyncio.to_thread(self._finish, bundle, anchor.checkpoint.tree_size)
+        return await self._in_thread(self._finish, bundle, anchor.checkpoint.tree_size)
 
     # The log -----------------------------------------------------------------------------------
 
@@ -160,12 +171,12 @@ class ProofDesk:
         facts = self._sequencer.facts_entries
         known = len(facts)
         corrected = self._sequencer.machine.corrections.of_record(found.index)
-        cited = await asyncio.to_thread(
+        cited = await self._in_thread(
             self._earlier, wish, found, in_batch, facts, known, [*corrected]
         )
         accrued = None
         if found.event.verdict in (Verdict.ORDER_CAP_REACHED, Verdict.BUDGET_EXHAUSTED):
-            accrued = await asyncio.to_thread(self._accrued, found)
+            accrued = await self._in_thread(self._accrued, found)
         return [each for each in cited if each.index < tree_size], accrued
 
     def _earlier(
@@ -272,7 +283,7 @@ class ProofDesk:
         )
         line = next(each for each in counted.lines if each.publisher == event.publisher)
         domain = self._deployment.escrow_domain
-        tree = await asyncio.to_thread(ClaimTree, domain, event.campaign, counted.lines)
+        tree = await self._in_thread(ClaimTree, domain, event.campaign, counted.lines)
         return replace(
             bundle,
             line=LineProof(
