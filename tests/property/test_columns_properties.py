@@ -325,3 +325,14 @@ def test_machine__entries_and_batches_one_by_one__is_the_same() -> None:
     envelope = next(entry for entry in twins.entries if entry[0] == ENVELOPE_KIND)
     with pytest.raises(AdtallyError):
         batches.apply_batch(envelope, [])
+
+
+def test_replay__two_faults_in_one_batch__names_the_first() -> None:
+    twins = Twins(World(), Random(7), PlainEngine)
+    twins.send([twins.world.event(occurred_at_ms=twins.now_ms) for _ in range(3)], ALICE)
+    *before, first, _, _ = twins.entries
+    broken = first[:1] + b"\x09" + first[2:]
+    *_, said = replay([*before, broken, twins.entries[0]], Random(1))
+    assert said[0] == said[1]
+    assert said[1] is not None
+    assert said[1][1] == len(before)
