@@ -10,19 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adtally.columns import key_table
 from adtally.columns.engine import ColumnEngine
 from adtally.columns.entries import EntryColumns
 from adtally.columns.machine import ColumnMachine
 from adtally.columns.resuming import machine_from, state_of
 from adtally.columns.state_file import State, read_state, write_state
 from adtally.errors import AdtallyError, InvalidInput
-from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET
+from adtally.events.batch import ENVELOPE_KIND, Envelope
+from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, EventType
 from adtally.events.verdict import Verdict
 from adtally.log.merkle import MerkleTree
 from adtally.rfc9162 import leaf_hash
 from adtally.settlement.engine import PlainEngine
 from adtally.settlement.machine import LogMachine
 from adtally.types import Cut, LogIdentity
+from adtally.verification.rule_set import RuleSet
 from support.random_traffic import (
     MINUTE_MS,
     OTHER_CAMPAIGN,
@@ -46,6 +49,12 @@ from support.world import (
 )
 
 CHECK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(autouse=True)
+def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that tables of short logs grow, and forget what may be forgotten, again and again."""
+    monkeypatch.setattr(key_table, "_FIRST_ROWS", 8)
 
 
 def random_log(world: World, seed: int) -> list[bytes]:
@@ -262,3 +271,68 @@ def test_machine_from__state_of_another_log_or_format__is_refused() -> None:
         machine_from(state.with_more({"format": 0}, {}), IDENTITY, ESCROW_DOMAIN)
     with pytest.raises(InvalidInput, match="arrays"):
         machine_from(State(state.fields, {}), IDENTITY, ESCROW_DOMAIN)
+
+
+def test_replay__weeks_of_traffic__takes_the_memory_of_what_may_be_named() -> None:
+    """Windows shrink to minutes: most is forgotten, and verdicts stay the reference's."""
+    rules = RuleSet(
+        max_event_age_ms=5 * MINUTE_MS, viewable_window_ms=MINUTE_MS, click_window_ms=MINUTE_MS,
+        conversion_window_ms=MINUTE_MS,
+    )  # fmt: skip
+    twins = Twins(World(rules=rules), Random(2), ColumnEngine)
+    engine = twins.fast._engine
+    assert isinstance(engine, ColumnEngine)
+    for _ in range(60):
+        twins.now_ms += 2 * MINUTE_MS
+        ages = [twins.random.randrange(7 * MINUTE_MS) for _ in range(100)]
+        shown = [twins.world.event(occurred_at_ms=twins.now_ms - age) for age in ages]
+        clicks = [
+            twins.world.event(
+                EventType.CLICK,
+                occurred_at_ms=twins.now_ms - twins.random.randrange(7 * MINUTE_MS),
+                parent_id=twins.random.choice(twins.sent[-400:] or shown).id,
+            )
+            for _ in range(60)
+        ]
+        twins.send([*shown, *clicks, *twins.random.sample(twins.sent[-600:] or shown, 40)], ALICE)
+    assert {record[VERDICT_OFFSET] for record in twins.records.values()} >= {
+        Verdict.ACCEPTED, Verdict.DUPLICATE, Verdict.TOO_OLD, Verdict.UNKNOWN_PARENT,
+    }  # fmt: skip
+    # Some 12 minutes of 80 ids a minute are alive at once, of 9,000 in all.
+    assert engine.ids.capacity <= 4_096
+
+
+def test_machine__entries_and_batches_one_by_one__is_the_same() -> None:
+    twins = Twins(World(), Random(4), PlainEngine)
+    for _ in range(30):
+        step(twins)
+    whole, single, batches = (
+        ColumnMachine(IDENTITY, ESCROW_DOMAIN, leaves=twins.tree) for _ in range(3)
+    )
+    whole.take(EntryColumns.of(twins.entries))
+    for entry in twins.entries:
+        single.apply(entry)
+    at = 0
+    while at < len(twins.entries):
+        entry, at = twins.entries[at], at + 1
+        if entry[0] == ENVELOPE_KIND:
+            count = Envelope.from_entry(entry).count
+            batches.apply_batch(entry, twins.entries[at : at + count])
+            at += count
+        else:
+            batches.apply(entry)
+    assert state_bytes(whole) == state_bytes(single) == state_bytes(batches)
+    envelope = next(entry for entry in twins.entries if entry[0] == ENVELOPE_KIND)
+    with pytest.raises(AdtallyError):
+        batches.apply_batch(envelope, [])
+
+
+def test_replay__two_faults_in_one_batch__names_the_first() -> None:
+    twins = Twins(World(), Random(7), PlainEngine)
+    twins.send([twins.world.event(occurred_at_ms=twins.now_ms) for _ in range(3)], ALICE)
+    *before, first, _, _ = twins.entries
+    broken = first[:1] + b"\x09" + first[2:]
+    *_, said = replay([*before, broken, twins.entries[0]], Random(1))
+    assert said[0] == said[1]
+    assert said[1] is not None
+    assert said[1][1] == len(before)

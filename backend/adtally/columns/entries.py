@@ -55,7 +55,7 @@ class EntryColumns(Sequence[bytes]):
         expected = _FIRST_WINDOW
         while at < len(bundle):
             if bundle[at : at + len(_RECORD)] == _RECORD:
-                count = _records_at(buffer, at, expected)
+                count = _records_at(bundle, at, expected)
                 framed = buffer[at : at + count * _STEP].reshape(count, _STEP)
                 runs.append(framed[:, LENGTH_BYTES:])
                 at += count * _STEP
@@ -147,14 +147,15 @@ def _records_behind(entry: bytes) -> int:
     return _FIRST_WINDOW
 
 
-def _records_at(buffer: RecordRows, at: int, window: int) -> int:
+def _records_at(bundle: bytes, at: int, window: int) -> int:
     """How many of the next ``window`` entries, up to the first other, are records."""
-    window = min(window, (len(buffer) - at) // _STEP)
-    frames = buffer[at : at + window * _STEP].reshape(window, _STEP)
-    good = np.ones(window, bool)
-    for column, value in enumerate(_RECORD):
-        good &= frames[:, column] == value
-    return window if good.all() else int(good.argmin())
+    window = min(window, (len(bundle) - at) // _STEP)
+    end = at + window * _STEP
+    alike = window
+    for offset, value in enumerate(_RECORD):
+        column = bundle[at + offset : end : _STEP]
+        alike = min(alike, window - len(column.lstrip(bytes((value,)))))
+    return alike
 
 
 def _joined(runs: list[RecordRows]) -> RecordRows:

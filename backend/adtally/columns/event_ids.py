@@ -69,7 +69,7 @@ class EventIds:
         return rows
 
     def make_room(self, number: int) -> None:
-        """Before rows are looked up that ``number`` more ids must not move."""
+        """Have room for ``number`` more ids; what the floors rule out by now may be forgotten."""
         self._table.room_for(number, self._is_alive)
 
     def find(self, keys: Keys) -> Rows:

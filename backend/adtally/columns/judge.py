@@ -60,7 +60,7 @@ class Moments:
 
 
 class Trial:
-    """A run of well-formed records; makes room for their ids and takes them.
+    """A run of well-formed records; takes their ids, for which there must be room.
 
     Args:
         columns: the records, batch after batch.
@@ -157,7 +157,6 @@ class Trial:
         columns = self._columns
         rows = np.full(columns.count, -1, np.int64)
         takers = np.flatnonzero(early == _UNDECIDED)
-        self._ids.make_room(len(takers))
         self._own = np.full(columns.count, -1, np.int64)
         self._own[takers] = self._ids.count + np.arange(len(takers))
         keys = event_keys(

@@ -267,8 +267,6 @@ class ColumnMachine(LogMachine):
         at = int(np.searchsorted(ends, wrong[0], side="right"))
         begin, end = int(ends[at] - run.envelopes[at].count), int(ends[at])
         trial.book(logged[:begin])
-        for envelope in reversed(run.envelopes[at:number]):
-            self._next_sequence[envelope.member] = envelope.sequence
         if at:
             self.last_received_at_ms = run.envelopes[at - 1].received_at_ms
         self.size = run.index + end + at

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from adtally.columns import key_table
 from adtally.columns.engine import ColumnEngine
 from adtally.events.facts import RulesFacts
 from adtally.events.record import AdEvent, EventType
@@ -180,3 +181,33 @@ def test_limits__placement_allowed_to_others__is_not(twins: Twins) -> None:
         EventType.CONVERSION, occurred_at_ms=NOW_MS, parent_id=event.id, campaign=99
     )
     assert verdicts(twins, [conversion], ADVERTISER) == [Verdict.SENDER_NOT_ALLOWED]
+
+
+@pytest.mark.parametrize("kind", [EventType.CLICK, EventType.CONVERSION])
+def test_limits__parent_older_than_events_may_be__is_not_forgotten(
+    kind: EventType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables of a few rows forget with every batch; up to its last millisecond a parent stays."""
+    monkeypatch.setattr(key_table, "_FIRST_ROWS", 8)
+    rules = RuleSet(
+        max_event_age_ms=MINUTE_MS,
+        max_clock_skew_ms=0,
+        viewable_window_ms=MINUTE_MS,
+        click_window_ms=HOUR_MS,
+        conversion_window_ms=2 * HOUR_MS,
+    )
+    twins = Twins(World(rules=rules), Random(1), ColumnEngine)
+    parent = twins.world.event(occurred_at_ms=NOW_MS)
+    window_ms = HOUR_MS
+    if kind is EventType.CONVERSION:
+        parent, window_ms = click_of(twins, NOW_MS), 2 * HOUR_MS
+    else:
+        twins.now_ms = NOW_MS
+        assert verdicts(twins, [parent]) == [Verdict.ACCEPTED]
+    last_ms = NOW_MS + window_ms + MINUTE_MS
+    for now_ms in (NOW_MS + window_ms // 2, last_ms - 1, last_ms):
+        twins.now_ms = now_ms
+        for _ in range(8):
+            verdicts(twins, [twins.world.event(occurred_at_ms=now_ms) for _ in range(40)])
+    found = verdicts(twins, children(twins, kind, [parent], last_ms - MINUTE_MS))
+    assert found == [Verdict.ACCEPTED]
