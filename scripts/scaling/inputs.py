@@ -26,6 +26,7 @@ WANTED = (
     "ingest.binary_1000.events_per_second",
     "ingest.batch_p50_ms",
     "audit.events_per_second",
+    "audit.reference_events_per_second",
     "limit.fdatasync_per_second",
     "gas.anchor_1m_3sig",
     "gas.anchor_1g_3sig",
@@ -59,7 +60,8 @@ class UnitCosts:
         batch_seconds: CPU of the sequencer's core for a batch, whatever is in it.
         event_seconds: the same for each event in it.
         commit_seconds: latency of a batch of 1,000 at half load; the median.
-        checking_seconds: CPU of an auditor or attestor for an event.
+        audit_seconds: CPU of an audit for an event, downloads included.
+        attestor_seconds: CPU of an attestor for an event: it runs the plain reference.
         anchor_gas: of an anchor at 2^0 leaves; ``anchor_gas_a_level`` more for each doubling.
         claim_gas: of one line in ``claimMany``.
         id_bytes: memory that an event's id takes while it is remembered.
@@ -68,7 +70,8 @@ class UnitCosts:
     batch_seconds: float
     event_seconds: float
     commit_seconds: float
-    checking_seconds: float
+    audit_seconds: float
+    attestor_seconds: float
     anchor_gas: float
     anchor_gas_a_level: float
     settle_gas: int
@@ -97,7 +100,8 @@ def unit_costs(table: Mapping[str, Measured]) -> UnitCosts:
         batch_seconds=batch,
         event_seconds=event,
         commit_seconds=value["ingest.batch_p50_ms"] / 1_000,
-        checking_seconds=1 / value["audit.events_per_second"],
+        audit_seconds=1 / value["audit.events_per_second"],
+        attestor_seconds=1 / value["audit.reference_events_per_second"],
         anchor_gas=value["gas.anchor_1m_3sig"] - a_level * math.log2(1_000_000),
         anchor_gas_a_level=a_level,
         settle_gas=round(value["gas.settle"]),

@@ -104,9 +104,9 @@ def _of(day: Outcome) -> dict[str, str]:
         "memory for ids, all, largest log": (
             f"{_bytes(needs.id_bytes)}, {_bytes(needs.id_bytes_most)}"
         ),
-        "an auditor of everything, core hours": f"{needs.checking_core_hours:,.2f}",
+        "an auditor of everything, core hours": f"{needs.audit_core_hours:,.2f}",
         "attestors together, cores, mean": (
-            f"{scenario.attestors * needs.checking_core_hours / 24:,.2f}"
+            f"{scenario.attestors * needs.attestor_core_hours / 24:,.2f}"
         ),
         "anchors, statements, lines paid": (
             f"{chain.anchors:,}, {chain.statements:,}, {chain.lines:,}"

@@ -33,7 +33,7 @@ class Resources:
         tree_bytes: all nodes of the trees, of which tiles are served.
         id_bytes, id_bytes_most: memory for ids: of all logs, of the largest.
         sequencer_cores: of all logs, mean of the day.
-        checking_core_hours: of one auditor or attestor that checks everything.
+        audit_core_hours, attestor_core_hours: of one who checks everything.
         publishers_on_several: those who send to more than one log.
         logs_a_publisher: mean, and most.
     """
@@ -45,7 +45,8 @@ class Resources:
     id_bytes: int
     id_bytes_most: int
     sequencer_cores: float
-    checking_core_hours: float
+    audit_core_hours: float
+    attestor_core_hours: float
     publishers_on_several: int
     logs_a_publisher: float
     logs_a_publisher_most: int
@@ -136,7 +137,8 @@ def resources(scenario: Scenario, costs: UnitCosts, placement: Placement) -> Res
         id_bytes=round(scenario.events * per_event),
         id_bytes_most=round(int(events.max()) * per_event),
         sequencer_cores=float(work_seconds(streams, costs, logs).sum()) / DAY_SECONDS,
-        checking_core_hours=scenario.events * costs.checking_seconds / 3_600,
+        audit_core_hours=scenario.events * costs.audit_seconds / 3_600,
+        attestor_core_hours=scenario.events * costs.attestor_seconds / 3_600,
         publishers_on_several=int((reached > 1).sum()),
         logs_a_publisher=float(reached[reached > 0].mean()),
         logs_a_publisher_most=int(reached.max()),

@@ -69,7 +69,8 @@ def test_simulate__twice_the_events__twice_the_records_and_ids(day: Outcome) -> 
     assert doubled.resources.id_bytes == pytest.approx(2 * day.resources.id_bytes)
     # Envelopes are shared by more events, frames by more batches.
     assert 1.5 < doubled.resources.log_bytes / day.resources.log_bytes <= 2
-    assert doubled.resources.checking_core_hours == 2 * day.resources.checking_core_hours
+    assert doubled.resources.audit_core_hours == 2 * day.resources.audit_core_hours
+    assert doubled.resources.attestor_core_hours == 2 * day.resources.attestor_core_hours
     full = [
         replace(SMALL, events=events, batch_wait_seconds=86_400.0)
         for events in (200_000_000, 400_000_000)
