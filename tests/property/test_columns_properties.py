@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,17 +14,15 @@ from adtally.columns import key_table
 from adtally.columns.engine import ColumnEngine
 from adtally.columns.entries import EntryColumns
 from adtally.columns.machine import ColumnMachine
-from adtally.columns.resuming import machine_from, state_of
-from adtally.columns.state_file import State, read_state, write_state
-from adtally.errors import AdtallyError, InvalidInput
+from adtally.errors import AdtallyError
 from adtally.events.batch import ENVELOPE_KIND, Envelope
-from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, EventType
+from adtally.events.record import RECORD_KIND, RECORD_SIZE, VERDICT_OFFSET, EventType
 from adtally.events.verdict import Verdict
 from adtally.log.merkle import MerkleTree
 from adtally.rfc9162 import leaf_hash
 from adtally.settlement.engine import PlainEngine
 from adtally.settlement.machine import LogMachine
-from adtally.types import Cut, LogIdentity
+from adtally.types import Cut
 from adtally.verification.rule_set import RuleSet
 from support.random_traffic import (
     MINUTE_MS,
@@ -48,6 +46,7 @@ from support.world import (
     World,
 )
 
+_OF_BATCHES = (ENVELOPE_KIND, RECORD_KIND)
 CHECK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -226,51 +225,21 @@ def test_resuming__put_aside_at_any_batch__goes_on_as_if_never_stopped(
     for end in sorted(random.sample(range(len(entries) + 1), min(len(entries), 4))):
         machine.take(columns[machine.size : end])
         if outcome(machine.require_complete) is None:
-            machine = _put_aside_and_back(machine, leaves)
+            other = ColumnMachine(IDENTITY, ESCROW_DOMAIN, leaves=leaves)
+            facts = [each for each in enumerate(entries[:end]) if each[1][0] not in _OF_BATCHES]
+            other.load(machine.dump(), facts)
+            machine = other
     machine.take(columns[machine.size :])
     assert_equal(whole, machine)
-    assert whole.facts_entries == machine.facts_entries
-    assert state_bytes(whole) == state_bytes(machine)
+    assert_same_dump(whole, machine)
 
 
-def _put_aside_and_back(machine: ColumnMachine, leaves: MerkleTree) -> ColumnMachine:
-    state = read_state(BytesIO(state_bytes(machine)))
-    return machine_from(state, IDENTITY, ESCROW_DOMAIN, leaves=leaves)
-
-
-def state_bytes(machine: ColumnMachine) -> bytes:
-    file = BytesIO()
-    write_state(file, state_of(machine, ESCROW_DOMAIN))
-    return file.getvalue()
-
-
-def test_read_state__any_bit_flipped_or_bytes_missing__is_refused() -> None:
-    twins = Twins(World(), Random(3), PlainEngine)
-    for _ in range(6):
-        step(twins)
-    machine = ColumnMachine(IDENTITY, ESCROW_DOMAIN, leaves=twins.tree)
-    machine.take(EntryColumns.of(twins.entries))
-    good = state_bytes(machine)
-    for at in range(len(good)):
-        broken = bytearray(good)
-        broken[at] ^= 1 << at % 8
-        for state in (bytes(broken), good[:at]):
-            with pytest.raises(InvalidInput):
-                read_state(BytesIO(state))
-
-
-def test_machine_from__state_of_another_log_or_format__is_refused() -> None:
-    machine = ColumnMachine(IDENTITY, ESCROW_DOMAIN)
-    state = state_of(machine, ESCROW_DOMAIN)
-    other = LogIdentity(IDENTITY.chain_id + 1, IDENTITY.event_log)
-    with pytest.raises(InvalidInput, match="chain_id"):
-        machine_from(state, other, ESCROW_DOMAIN)
-    with pytest.raises(InvalidInput, match="escrow_domain"):
-        machine_from(state, IDENTITY, bytes(32))
-    with pytest.raises(InvalidInput, match="format"):
-        machine_from(state.with_more({"format": 0}, {}), IDENTITY, ESCROW_DOMAIN)
-    with pytest.raises(InvalidInput, match="arrays"):
-        machine_from(State(state.fields, {}), IDENTITY, ESCROW_DOMAIN)
+def assert_same_dump(left: ColumnMachine, right: ColumnMachine) -> None:
+    expected, found = left.dump(), right.dump()
+    assert (expected.size, expected.next_sequence) == (found.size, found.next_sequence)
+    assert expected.engine.keys() == found.engine.keys()
+    for name, array in expected.engine.items():
+        assert np.array_equal(array, found.engine[name]), name
 
 
 def test_replay__weeks_of_traffic__takes_the_memory_of_what_may_be_named() -> None:
@@ -321,7 +290,8 @@ def test_machine__entries_and_batches_one_by_one__is_the_same() -> None:
             at += count
         else:
             batches.apply(entry)
-    assert state_bytes(whole) == state_bytes(single) == state_bytes(batches)
+    assert_same_dump(whole, single)
+    assert_same_dump(whole, batches)
     envelope = next(entry for entry in twins.entries if entry[0] == ENVELOPE_KIND)
     with pytest.raises(AdtallyError):
         batches.apply_batch(envelope, [])

@@ -29,6 +29,9 @@ from adtally.verification.age_floors import AgeFloors
 from adtally.verification.fact_state import FactState, MemberFacts
 from adtally.verification.rule_set import RuleSet
 
+DUMP_FORMAT = 1
+"""Rises whenever what a dump means changes: the rules, what they keep, or its names."""
+
 _AMOUNT_BYTES = 32
 _DIGEST_BYTES = 16
 

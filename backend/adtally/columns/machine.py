@@ -7,7 +7,7 @@ wrong is named as the reference names it: the same entry, expected and found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +22,7 @@ from adtally.events.record import RECORD_SIZE
 from adtally.events.record_columns import RecordRows
 from adtally.events.verdict import Verdicts
 from adtally.settlement.corrections import Leaves
-from adtally.settlement.machine import FactsEntry, LogMachine, MachineDump, OpenBatch
+from adtally.settlement.machine import LogMachine, OpenBatch
 from adtally.types import Hash, LogIdentity
 from adtally.verification.fact_state import MemberFacts
 from adtally.verification.rule_set import RuleSet
@@ -87,7 +87,6 @@ class ColumnMachine(LogMachine):
         self._rows = _NO_ROWS
         """Records that are not judged yet: the run's, then those of the open batch."""
         self._open_index = self._missing = 0
-        self._facts_entries: list[tuple[int, bytes]] = []
 
     @property
     def _columns(self) -> ColumnEngine:
@@ -125,11 +124,6 @@ class ColumnMachine(LogMachine):
         if count != len(records):
             super().apply_batch(envelope, records)
         self.take(EntryColumns.of([envelope, *records]))
-
-    def apply_facts(self, facts: FactsEntry) -> None:
-        """As ``LogMachine.apply_facts``; keeps the entry for a dump."""
-        super().apply_facts(facts)
-        self._facts_entries.append((self.size - 1, facts.to_entry()))
 
     def _take_records(self, index: int, number: int) -> None:
         """The next records stand at ``index``."""
@@ -289,15 +283,3 @@ class ColumnMachine(LogMachine):
     def _placed(self, error: AdtallyError) -> AdtallyError:
         error.message = f"entry {self.size}: {error.message}"
         return error
-
-    # Putting aside -----------------------------------------------------------------------------
-
-    @property
-    def facts_entries(self) -> Sequence[tuple[int, bytes]]:
-        """Leaf index and bytes of all entries so far that are neither envelope nor record."""
-        return self._facts_entries
-
-    def load(self, dump: MachineDump, entries: Iterable[tuple[int, bytes]]) -> None:
-        """As ``LogMachine.load``."""
-        self._facts_entries = list(entries)
-        super().load(dump, self._facts_entries)
