@@ -20,7 +20,7 @@ from adtally.client.published_log import PublishedLog
 from adtally.client.transport import NO_RETRY
 from adtally.collector.user_agents import published_list, published_list_hash
 from adtally.commands.export_log import ExportOptions, export_log
-from adtally.errors import Conflict, InvalidInput, NotFound, VerificationFailed
+from adtally.errors import Conflict, InvalidInput, NotAllowed, NotFound, VerificationFailed
 from adtally.events.facts import RulesFacts
 from adtally.intake.clock import SystemClock
 from adtally.log.blocks import Block
@@ -106,7 +106,7 @@ async def test_export__of_a_log_for_members__takes_an_event_key(tmp_path: Path) 
         key_file = tmp_path / "event.key"
         key_file.write_text(key_of(PUBLISHERS[0]).hex())
         async with served(service) as address:
-            with pytest.raises(VerificationFailed, match="not open to everybody"):
+            with pytest.raises(NotAllowed, match="not open to everybody"):
                 await export_log(tmp_path / "copy", ExportOptions(address), Console(quiet=True))
             options = ExportOptions(address, key_file=key_file, member=PUBLISHERS[0])
             copied = await export_log(tmp_path / "copy", options, Console(quiet=True))

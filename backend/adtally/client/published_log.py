@@ -6,7 +6,8 @@ from types import TracebackType
 
 import httpx
 
-from adtally.client.transport import RetryPolicy, Transport
+from adtally.client.log_files import HttpFiles
+from adtally.client.transport import RetryPolicy
 from adtally.errors import NotFound, VerificationFailed
 from adtally.log.bundle import decode_bundle, slice_bundle
 from adtally.log.canonical_json import read_canonical_json
@@ -32,7 +33,7 @@ class PublishedLog:
         self, address: str, retry: RetryPolicy | None = None, auth: httpx.Auth | None = None
     ) -> None:
         self.address = address.rstrip("/")
-        self._transport = Transport(self.address, retry, auth)
+        self._files = HttpFiles(self.address, retry, auth)
 
     async def __aenter__(self) -> PublishedLog:
         return self
@@ -43,11 +44,11 @@ class PublishedLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._transport.close()
+        await self._files.close()
 
     async def read(self, path: str) -> bytes:
-        """A file's bytes; raises NotFound, or the typed error of the answer."""
-        return (await self._transport.get(f"{self.address}/{path}")).content
+        """A file's bytes; raises as ``HttpFiles.read``."""
+        return await self._files.read(path)
 
     async def document(self, path: str) -> object:
         """A JSON document; raises InvalidInput unless it is canonical."""
