@@ -171,5 +171,10 @@ async def test_finish__operator_killed_for_good__every_earned_unit_is_paid_and_t
                 view.claimed_base_units + view.cuts_paid_base_units + view.refunded_base_units
             )
         assert await coin.balance_of(escrow.address) == 0
-        # Again: nothing to do, nothing paid twice.
-        assert "every earned unit is paid" in require_code(await live.finish(["A", "B"]), 0)
+        # An auditor takes an attestor in the operator's place.
+        service = stage.attestor_urls["A"]
+        output = require_code(await live.command("audit", "--service", service), 0)
+        assert "everything agrees" in output
+        # Again, with an attestor's folder alone: nothing to do, nothing paid twice.
+        stage.attestors["B"].kill()
+        assert "every earned unit is paid" in require_code(await live.finish(["A"], own="B"), 0)

@@ -11,6 +11,7 @@ from typing import Any
 from adtally.attestation.answers import AnswerBook, Signed, SignedRefusal
 from adtally.attestation.requests import AttestationRequest, request_from_json
 from adtally.attestor.attesting import Attesting, Rests
+from adtally.attestor.cosigning import Cosigning
 from adtally.attestor.machine_hub import MachineGone
 from adtally.attestor.peers import collect
 from adtally.attestor.recall import Recall
@@ -38,6 +39,7 @@ class Rounds:
         operator: the service.
         peers: other attestors, to follow when the operator is away, and to learn from.
         attestors: of the deployment's set, whose signatures are kept.
+        cosigning: adds this attestor's line to the operator's notes.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Rounds:
         operator: LogSource,
         peers: Sequence[LogSource],
         attestors: Sequence[Address],
+        cosigning: Cosigning | None = None,
     ) -> None:
         self._attesting = attesting
         self._recall = recall
         self._operator = operator
         self._peers = peers
         self._attestors = attestors
+        self.cosigning = cosigning
         self._address = attesting.desk.signer.address
         self._rests = Rests()
         self._number = 0
@@ -173,6 +177,8 @@ class Rounds:
             note, tip = await follower.read_tip(source)
             async with self.lock:
                 await follower.follow(source, note, tip)
+            if self.cosigning is not None and follower.copy.size == tip.tree_size:
+                await self.cosigning.cosign(note, tip)
         except (SourceFailed, ChainError, Overloaded, NotAllowed, StorageFailed, StorageCorrupt):
             raise
         except AdtallyError as error:

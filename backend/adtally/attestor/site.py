@@ -7,6 +7,7 @@ signed, and with the operator gone they propose what is to be signed to finish.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from fastapi_offline import FastAPIOffline
 from adtally import __version__
 from adtally.api import log, log_files, problems
 from adtally.api.body import BodyLimit
+from adtally.api.caching import BRIEFLY, answer
 from adtally.attestation.answers import Signed
 from adtally.attestation.documents import (
     checkpoint_json,
@@ -30,6 +32,7 @@ from adtally.attestor.attesting import Attesting
 from adtally.attestor.log_copy import LogCopy
 from adtally.attestor.rounds import Rounds
 from adtally.errors import InvalidInput, NotAllowed, NotFound
+from adtally.log.canonical_json import canonical_json
 from adtally.log.store import LogStore
 from adtally.log.stored_tree import StoredTree
 from adtally.types import Address, Checkpoint, Statement
@@ -101,13 +104,55 @@ async def get_checkpoint(request: Request, site: SiteDep) -> Response:
     return log.note_answer(request, note)
 
 
+@router.head("/log/cosigned-checkpoint", include_in_schema=False)
+@router.get("/log/cosigned-checkpoint", summary="The newest note with this attestor's line")
+async def get_cosigned_checkpoint(request: Request, site: SiteDep) -> Response:
+    """Signed by the log and cosigned by this attestor (C2SP tlog-cosignature)."""
+    cosigning = site.rounds.cosigning
+    note = None if cosigning is None else cosigning.note
+    if note is None:
+        raise NotFound("nothing is cosigned yet", action="ask again in a while")
+    return log.note_answer(request, note)
+
+
+@router.get("/log/deployment.json", summary="The deployment, canonical")
+async def get_deployment_file(request: Request, site: SiteDep) -> Response:
+    """As `GET /v1/deployment`."""
+    return _canonical(request, site.deployment)
+
+
+@router.get("/log/anchors.json", summary="Checkpoints on chain, canonical")
+async def get_anchors_file(request: Request, site: SiteDep) -> Response:
+    """As `GET /v1/anchors`."""
+    return _canonical(request, await get_anchors(site))
+
+
+@router.get("/log/statements/{campaign}/{sequence}.json", summary="One statement, canonical")
+async def get_statement_file(
+    campaign: int, sequence: int, request: Request, site: SiteDep
+) -> Response:
+    """As `GET /v1/campaigns/{id}/statements/{sequence}`."""
+    return _canonical(request, await get_statement(campaign, sequence, site))
+
+
+def _canonical(request: Request, document: object) -> Response:
+    content = canonical_json(document)
+    return answer(
+        request,
+        content,
+        media_type="application/json",
+        etag=f'"{hashlib.sha256(content).hexdigest()}"',
+        cache_control=BRIEFLY,
+    )
+
+
 @router.get("/deployment", summary="Chain, contracts, keys: what signatures are bound to")
 async def get_deployment(site: SiteDep) -> dict[str, Any]:
     """The deployment file as this attestor checked it against the chain."""
     return site.deployment
 
 
-@router.get("/rules/{name}", response_class=FileResponse, summary="A rule set by its SHA-256")
+@router.get("/log/rules/{name}", response_class=FileResponse, summary="A rule set by its SHA-256")
 async def get_rules(name: str, site: SiteDep) -> FileResponse:
     """As it stands in the log."""
     digest = name.removesuffix(".json")
