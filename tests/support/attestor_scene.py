@@ -127,6 +127,8 @@ class PaperSource:
     note_signer: NoteSigner = NOTE_SIGNER
     away: bool = False
     asked_entries: int = 0
+    other_entries: list[bytes] | None = None
+    """Served in place of what the notes are signed over."""
     refuses: AdtallyError | None = None
 
     def tree(self) -> MerkleTree:
@@ -146,7 +148,8 @@ class PaperSource:
     async def entries(self, start: int, end: int) -> list[bytes]:
         self._require_here()
         self.asked_entries += end - start
-        return self.entries_served[start:end]
+        served = self.entries_served if self.other_entries is None else self.other_entries
+        return served[start:end]
 
     async def consistency_proof(self, first: int, second: int) -> list[Hash]:
         self._require_here()

@@ -217,6 +217,22 @@ async def test_attestor__two_logs_signed_by_the_operator__second_is_never_attest
 
 
 @pytest.mark.asyncio
+async def test_attestor__good_entries_that_the_checkpoint_does_not_cover__are_not_stored(
+    tmp_path: Path,
+) -> None:
+    other, _ = two_batches(World(next_id=500))
+    async with open_scene(tmp_path) as scene:
+        scene.source.other_entries = other
+        assert "root hash" in await scene.refusal()
+        before = scene.checkpoint(scene.checkpoint().tree_size - 5)
+        assert "consistency" in await scene.refusal(None, before)
+        assert scene.copy.size == 0
+        scene.source.other_entries = None
+        assert isinstance(await scene.answer(None, before), Signed)
+        assert isinstance(await scene.answer(), Signed)
+
+
+@pytest.mark.asyncio
 async def test_attestor__checkpoint_under_another_key__nothing_is_taken(tmp_path: Path) -> None:
     async with open_scene(tmp_path) as scene:
         scene.source.note_signer = NoteSigner(ORIGIN, b"\x08" * 32)
