@@ -41,8 +41,8 @@ from adtally.errors import ChainUnavailable, InvalidInput, InvariantBroken, Stor
 from adtally.events.facts import RulesFacts
 from adtally.events.signature import address_of
 from adtally.intake.clock import Clock, SystemClock, VirtualClock
-from adtally.intake.garbage import spare_long_lived_objects
 from adtally.intake.keys import OperatorKeys
+from adtally.intake.memory import share_one_heap, spare_long_lived_objects
 from adtally.intake.recovery import recovered_sequencer
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.archive import ArchiveJob
@@ -358,4 +358,5 @@ def serve(settings: Settings) -> None:
     Raises:
         AdtallyError, InvariantBroken: the service can't start, or its disk failed.
     """
+    share_one_heap()
     uvloop.run(_serve(settings))

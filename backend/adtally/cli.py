@@ -304,20 +304,61 @@ def correct(
 
 @app.command()
 def audit(
-    service: Service = LOCAL_SERVICE,
-    rpc_url: RpcUrl = LOCAL_CHAIN,
-    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+    log: Annotated[
+        str,
+        typer.Option(
+            "--log", "--service", help="Address of a service or of a log's files, or a folder."
+        ),
+    ] = LOCAL_SERVICE,
+    rpc_url: Annotated[
+        str, typer.Option("--rpc-url", "--rpc", help="JSON-RPC endpoint of the chain.")
+    ] = LOCAL_CHAIN,
+    deployment: Annotated[
+        Path | None,
+        typer.Option(help="Trusted deployment file; default: the log's, checked on chain."),
+    ] = None,
     note_verifier: Annotated[
-        str | None, typer.Option(help="Checkpoint key; default: the one the service names.")
+        str | None, typer.Option(help="Trusted checkpoint key; default: the one the log names.")
+    ] = None,
+    confirmations: Annotated[
+        int | None,
+        typer.Option(min=0, help="Blocks until a block is final; default: as deployed."),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="Write the report here as a web page.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keeps downloads and states; default: the user's cache.")
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Forget what earlier audits left.")
+    ] = False,
+    receipt: Annotated[
+        list[Path] | None, typer.Option(help="A receipt to hold against the log; repeatable.")
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(help="Copy of the log, checkpoint or report of others; repeatable."),
+    ] = None,
 ) -> None:
-    """Re-derive everything from the public log and the chain; exit code 1 if it differs."""
+    """Re-derive everything from the public log and the chain.
+
+    Exit code 0: everything agrees. 1: something does not. 2: it could not be done.
+    """
     from adtally.commands import audit as command
     from adtally.commands.running import run
 
-    options = command.AuditOptions(service, rpc_url, deployment, note_verifier, json_file)
-    if not run(command.audit(options, result_console())):
+    options = command.AuditOptions(
+        log, rpc_url, deployment, note_verifier, confirmations, json_file, html_file, cache,
+        from_scratch, tuple(receipt or ()), tuple(compare or ()),
+    )  # fmt: skip
+    try:
+        agrees = run(command.audit(options, result_console()))
+    except AdtallyError as error:
+        Console(stderr=True).print(error_text(error))
+        sys.exit(2)
+    if not agrees:
         sys.exit(1)
 
 

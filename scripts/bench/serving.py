@@ -7,7 +7,7 @@ from typing import Any
 import uvicorn
 
 from adtally.api.hit_protocol import HitProtocol
-from adtally.intake.garbage import spare_long_lived_objects
+from adtally.intake.memory import spare_long_lived_objects
 
 
 async def serve_on_free_port(application: Any) -> None:

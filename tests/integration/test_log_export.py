@@ -72,7 +72,8 @@ async def test_export__of_a_service__holds_exactly_what_the_service_answers(
     rules = {f"rules/{hashlib.sha256(content).hexdigest()}.json" for content in hashed}
     documents = {"deployment.json", "anchors.json", "campaigns.json", "checkpoint", *rules}
     documents |= {"statements/1/1.json", "statements/1/2.json", "cosigners.json"}
-    assert found == documents | {file.path for file in files_of(log.size)}
+    notes = {f"{name}.note" for name in documents - {"checkpoint"} - rules}
+    assert found == documents | notes | {file.path for file in files_of(log.size)}
     for name in found:
         assert (directory / name).read_bytes() == (await log.get(name)).content, name
     for name in documents - {"checkpoint"} - rules:

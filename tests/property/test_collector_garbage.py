@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from adtally.collector.landing import landing_page, with_click
@@ -109,6 +109,7 @@ def test_hits__any_user_agent_and_address__count(
     assert runner.run(hit()) == 200
 
 
+@example("HTTP://\u00b8")
 @given(
     st.text(max_size=60)
     | st.builds(

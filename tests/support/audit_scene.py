@@ -12,12 +12,13 @@ from typing import Any
 
 from eth_abi import encode
 
-from adtally.audit.audit import run_audit
+from adtally.audit.audit import AuditExtras, run_audit
 from adtally.audit.chain_events import AUDITED_EVENTS, Contract
 from adtally.audit.deployment import AuditDeployment
 from adtally.audit.objections_check import BURN
 from adtally.audit.report import AuditReport
 from adtally.errors import NotFound
+from adtally.events.batch import SignedBatch
 from adtally.events.correction import Correction, CorrectionReason
 from adtally.events.facts import ChainFacts, ContractCode, TimeFacts
 from adtally.events.record import EventType
@@ -39,6 +40,7 @@ from support.world import (
     EVENT_LOG,
     FINAL_FROM,
     FLIGHT_START,
+    OPERATOR,
     TOKEN,
     World,
 )
@@ -71,6 +73,7 @@ def deployment() -> AuditDeployment:
                 each.value: {"address": "0x" + address.hex()} for each, address in ADDRESSES.items()
             },
             "log_origin": ORIGIN,
+            "operator_member": OPERATOR,
             "note_verifier": str(SIGNER.verifier),
         }
     )
@@ -178,8 +181,9 @@ class Scene:
     """Block -> anchored tree size."""
     dispute_window: int = 0
 
-    async def audit(self) -> AuditReport:
-        return await run_audit(self.log, self.chain, deployment())
+    async def audit(self, **extras: Any) -> AuditReport:
+        """What an auditor finds who brings ``extras`` along."""
+        return await run_audit(self.log, self.chain, deployment(), extras=AuditExtras(**extras))
 
     def root(self, size: int) -> bytes:
         tree = MerkleTree()
@@ -248,7 +252,7 @@ class Scene:
         self.chain.emit(block, "CutPaid", [CAMPAIGN, member], data)
 
 
-class _Builder:
+class SceneBuilder:
     def __init__(self, world: World) -> None:
         self.world = world
         self.paid: dict[int, int] = {}
@@ -271,7 +275,7 @@ class _Builder:
             for log, fact in zip(self.scene.chain.logs_, first_facts.logs, strict=True)
         ]  # fmt: skip
 
-    def traffic(self, member: int, count: int) -> None:
+    def traffic(self, member: int, count: int) -> SignedBatch:
         """A batch of impressions, a click on the first, one duplicate and one bad placement."""
         world = self.world
         impressions = [world.event(publisher=member) for _ in range(count)]
@@ -281,6 +285,7 @@ class _Builder:
         verdicts = self.machine.judge_batch(batch, world.now_ms)
         self.scene.log.served += batch_entries(batch, world.now_ms, verdicts)
         world.now_ms += 1_000
+        return batch
 
     def correct(self, index: int, change: int) -> None:
         """Correct the record at ``index``."""
@@ -332,7 +337,7 @@ class _Builder:
 
 def honest_scene(cuts: tuple[Cut, ...] | None = None) -> Scene:
     """Two statements, the second final; everything paid, the rest refunded."""
-    builder = _Builder(World() if cuts is None else World(cuts=cuts))
+    builder = SceneBuilder(World() if cuts is None else World(cuts=cuts))
     scene, world = builder.scene, builder.world
     builder.traffic(ALICE, 5)
     builder.traffic(BOB, 3)
@@ -354,7 +359,7 @@ def objected_scene() -> Scene:
     """A dispute window of an hour and a holdback of 10 %: the final statement (block 75) is
     objected to (block 75) in vain (block 78), everything is paid, the rest refunded.
     """
-    builder = _Builder(World(dispute_window=3_600, holdback=1_000))
+    builder = SceneBuilder(World(dispute_window=3_600, holdback=1_000))
     scene, chain = builder.scene, builder.scene.chain
     builder.traffic(ALICE, 5)
     builder.traffic(BOB, 3)
@@ -380,7 +385,7 @@ def corrected_scene() -> Scene:
     good; the final statement (block 75) is lower, its rest is paid, and the advertiser is refunded.
     The corrections are the entries before the last one.
     """
-    builder = _Builder(World(dispute_window=3_600, holdback=2_500))
+    builder = SceneBuilder(World(dispute_window=3_600, holdback=2_500))
     scene = builder.scene
     first = len(scene.log.served) + 1
     builder.traffic(ALICE, 5)

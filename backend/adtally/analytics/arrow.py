@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+# The C library's memory, which ``give_memory_back`` can reach: Arrow's own pool keeps pages that
+# are hardly used for hours. Read once, when Arrow is loaded.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 import pyarrow
 import pyarrow.parquet
@@ -17,11 +22,5 @@ Array = Any
 
 
 def give_memory_back() -> None:
-    """Let the system have what Arrow holds and nobody uses.
-
-    Its pool keeps what the largest merge has ever taken, some hundred MiB, for the next one. The C
-    library keeps some 20 MiB for every thread that ever read a part of the log; Arrow's system pool
-    is the way to its ``malloc_trim``.
-    """
+    """Let the system have what nobody uses: Arrow's system pool is the way to ``malloc_trim``."""
     pa.default_memory_pool().release_unused()
-    pa.system_memory_pool().release_unused()

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import Protocol
 
-from adtally.analytics.arrow import Table, give_memory_back, pa
-from adtally.analytics.columns import RatesOf, entries_table, split_entries
+from adtally.analytics.arrow import give_memory_back
+from adtally.analytics.columns import RatesOf
 from adtally.analytics.dataset import Dataset
+from adtally.analytics.next_part import EntrySource, end_of_next, next_part
+from adtally.analytics.part_process import next_part_apart
 
-READ_ENTRIES = 1 << 16
-"""Entries read at a time; larger than any batch, so every full read holds a whole one."""
-
-
-class EntrySource(Protocol):
-    """The log's durable entries; ``adtally.log.store.LogStore`` is one."""
-
-    @property
-    def size(self) -> int:
-        """Number of durable entries."""
-
-    def entries(self, start: int, end: int) -> list[bytes]:
-        """The entries ``start`` to ``end`` (exclusive)."""
+APART_SPAN = 1 << 17
+"""A part of more leaves is made by a process of its own."""
 
 
 class Deriver:
@@ -56,6 +46,7 @@ class Deriver:
 
         Raises:
             StorageCorrupt: an entry of the log does not parse.
+            StorageFailed: the process that makes a large part did not finish.
             OSError: the disk refused; what was derived before stays.
         """
         with self._lock:
@@ -72,24 +63,15 @@ class Deriver:
             return self._dataset.size
 
     def _step(self, size: int) -> bool:
-        start = self._dataset.size
-        # As much as fills a part: a long backlog is written once, not merged again and again.
-        end = min(size, start + max(READ_ENTRIES, self._dataset.room))
-        tables: list[Table] = []
-        last_entry = b""
-        while start < end:
-            entries = self._source.entries(start, min(start + READ_ENTRIES, end))
-            run = split_entries(start, entries)
-            if not run.count:
-                break
-            tables.append(entries_table(run, self._rates))
-            last_entry = entries[run.count - 1]
-            start += run.count
-        if not tables:
-            return False
-        digest = hashlib.sha256(last_entry).digest()
-        self._dataset.append(start, pa.concat_tables(tables), digest)
-        return True
+        stock = self._dataset.stock
+        end = end_of_next(stock, size)
+        # What a large part takes, some hundred MiB, the allocators would keep in pieces.
+        is_large = end - stock.first_of_next(end) > APART_SPAN
+        make = next_part_apart if is_large else next_part
+        draft = make(stock, end, self._source, self._rates)
+        if draft is not None:
+            self._dataset.adopt(draft)
+        return draft is not None
 
     def _check_same_log(self) -> None:
         # The log's files may have been wiped or restored while the derived ones stayed.

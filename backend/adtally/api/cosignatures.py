@@ -89,10 +89,15 @@ async def post_cosigner(declaration: CosignerIn, service: ServiceDep) -> Cosigne
 @router.get("/cosigners.json", response_class=Response, summary="All cosigner keys")
 async def get_cosigners(request: Request, service: ServiceDep) -> Response:
     """Every declaration, oldest first, as canonical JSON; check attestors against the chain."""
-    desk = _desk(service)
-    content = canonical_json([_out(desk, key).model_dump() for key in await desk.declared()])
+    content = canonical_json(await cosigners(service))
     tag = f'"{hashlib.sha256(content).hexdigest()}"'
     return answer(request, content, media_type="application/json", etag=tag, cache_control=BRIEFLY)
+
+
+async def cosigners(service: Service) -> list[object]:
+    """What ``cosigners.json`` holds."""
+    desk = _desk(service)
+    return [_out(desk, key).model_dump() for key in await desk.declared()]
 
 
 @router.post("/cosignatures", status_code=204, summary="Hand in a cosignature")

@@ -7,6 +7,7 @@ folder written by ``adtally export-log`` are the same to whoever reads them.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -15,18 +16,21 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from adtally.api.caching import BRIEFLY, FOREVER, answer
+from adtally.api.cosignatures import cosigners
 from adtally.api.members import get_campaigns
 from adtally.api.operations import get_anchors, get_deployment
-from adtally.api.service import ServiceDep
+from adtally.api.service import Service, ServiceDep
 from adtally.api.statements import get_one_statement
 from adtally.collector.user_agents import published_list
 from adtally.errors import NotFound
 from adtally.log.canonical_json import canonical_json
+from adtally.log.signed_document import sign_document
 from adtally.types import UINT32_MAX
 
 router = APIRouter(prefix="/log", tags=["log"])
 
 Number = Annotated[str, Path(pattern="^[1-9][0-9]{0,9}$")]
+_STATEMENT = re.compile(r"statements/([1-9][0-9]{0,9})/([1-9][0-9]{0,9})\.json")
 Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 
@@ -85,6 +89,43 @@ async def get_rules_file(sha256: Sha256, request: Request, service: ServiceDep) 
         expected="a rule set of this log, or a list of this service",
         found=sha256,
     )
+
+
+@router.head("/{document:path}.note", include_in_schema=False)
+@router.get("/{document:path}.note", response_class=Response, summary="A document's signature")
+async def get_note(document: str, request: Request, service: ServiceDep) -> Response:
+    """A signed note by the key of the checkpoints: this document, with this SHA-256."""
+    content = canonical_json(await _content(document, service))
+    note = sign_document(service.note_signer, document, content)
+    return answer(
+        request,
+        note,
+        media_type="text/plain; charset=utf-8",
+        etag=f'"{hashlib.sha256(note).hexdigest()}"',
+        cache_control=BRIEFLY,
+    )
+
+
+async def _content(document: str, service: Service) -> object:
+    """A document that is signed; raises NotFound for all others."""
+    match = _STATEMENT.fullmatch(document)
+    if match is not None:
+        campaign, sequence = (min(int(number), UINT32_MAX) for number in match.groups())
+        statement = await get_one_statement(campaign, sequence, service)
+        return statement.model_dump(mode="json")
+    match document:
+        case "deployment.json":
+            return await get_deployment(service)
+        case "anchors.json":
+            return _plain(await get_anchors(service))
+        case "cosigners.json":
+            return await cosigners(service)
+        case "campaigns.json":
+            return _plain(await get_campaigns(service))
+        case _:
+            raise NotFound(
+                "no such document", field="document", expected="a document", found=document[:80]
+            )
 
 
 def _plain(models: Sequence[BaseModel]) -> list[object]:

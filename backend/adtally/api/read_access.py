@@ -27,7 +27,7 @@ _OPEN = re.compile(
     r"/(docs(/.*)?|redoc|openapi\.json|static-offline-docs/.*)"
     r"|/v1/(health|status|deployment|anchors|collector|collector/user-agents)"
     r"|/v1/log/(checkpoint|cosigned-checkpoint)"
-    r"|/v1/log/(deployment|anchors|cosigners)\.json"
+    r"|/v1/log/(deployment|anchors|cosigners)\.json(\.note)?"
     r"|/v1/log/rules/[^/]*"
     r"|/v1/log/proofs/(inclusion|consistency)"
     r"|/v1/log/tile/[0-9].*"

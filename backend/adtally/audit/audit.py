@@ -33,7 +33,15 @@ from adtally.audit.history import Happened, read_events, read_history
 from adtally.audit.log_reader import RootCheck, SignedCheckpoint, read_checkpoint
 from adtally.audit.log_tree import LogTree
 from adtally.audit.money_check import MoneyCheck
-from adtally.audit.ports import AuditMemory, ChainSource, LogSource, Progress, no_progress
+from adtally.audit.ports import (
+    AuditMemory,
+    ChainSource,
+    LogSource,
+    Progress,
+    PublicFiles,
+    no_progress,
+)
+from adtally.audit.published_check import PublishedCheck
 from adtally.audit.reading import STATE_EVERY, Reading
 from adtally.audit.receipts_check import GivenReceipt, ReceiptCheck, event_keys
 from adtally.audit.replay import Replay
@@ -46,6 +54,7 @@ from adtally.events.eip712 import log_domain
 from adtally.types import BlockStamp, Checkpoint
 
 CHECKS = {
+    "deployment": "the deployment document says what the chain, and a trusted file, say",
     "chain": "events of our contracts decode and stand in blocks of the chain",
     "checkpoint": "the signed checkpoint is the log's and its root that of the entries",
     "entries": "entries downloaded and parsed as bundles",
@@ -57,6 +66,7 @@ CHECKS = {
     "facts_lag": "batches were judged by facts no older than the rules allow",
     "statements": "fields of statements on chain equal those recomputed from the log",
     "lines": "published lines equal the recomputed ones and their proofs prove them",
+    "published": "public files are those that the log gives; documents are signed",
     "funding": "deposits add up to the funded totals",
     "claims": "claims: line proven, amount, total and payout address",
     "cuts": "cuts: amount, total and payout address",
@@ -69,6 +79,16 @@ CHECKS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Something that the deployment document says, and what chain or trusted file say of it."""
+
+    what: str
+    where: str
+    expected: object
+    found: object
+
+
+@dataclass(frozen=True, slots=True)
 class AuditExtras:
     """What an auditor may bring along.
 
@@ -77,14 +97,16 @@ class AuditExtras:
         served: the server itself, where ``log`` keeps what it downloads.
         receipts: promises to hold against the log.
         copies: checkpoints that others were shown, asked for before the audit began.
-        from_scratch: replay from the first entry, whatever was kept.
+        claims: what was compared already of the deployment document.
+        files: the folder that ``log`` reads, to compare all that is in it.
     """
 
     memory: AuditMemory | None = None
     served: LogSource | None = None
     receipts: tuple[GivenReceipt, ...] = ()
     copies: tuple[SeenCheckpoint, ...] = ()
-    from_scratch: bool = False
+    claims: tuple[Claim, ...] = ()
+    files: PublicFiles | None = None
 
 
 async def run_audit(
@@ -130,6 +152,8 @@ class _Audit:
         pinned = await _final(chain)
         signed = await read_checkpoint(self._log, self._deployment, findings)
         horizon = await _final(chain)
+        for claim in self._extras.claims:
+            findings.compare("deployment", claim.what, claim.where, claim.expected, claim.found)
         history = await read_history(chain, self._deployment, horizon.number, self._progress)
         happened = await read_events(chain, history, pinned, findings)
         reading = await self._read(signed, happened)
@@ -138,6 +162,7 @@ class _Audit:
         await check_lag(reading.trace.stretches, history, chain, findings)
         await self._check_money(reading.replay, happened, pinned)
         await self._check_promises(reading, signed, happened, pinned)
+        await self._check_files(reading)
         _fill_figures(findings, pinned, happened, reading)
         self._leave_state(reading, signed, pinned)
         return findings.report()
@@ -180,8 +205,7 @@ class _Audit:
         if memory is None:
             return Kept(None, None)
         name = self._deployment.name
-        kept = choose(memory, name, checkpoint, submitted, sizes, findings)
-        return Kept(kept.audited, None) if self._extras.from_scratch else kept
+        return choose(memory, name, checkpoint, submitted, sizes, findings)
 
     async def _read_entries(self, reading: Reading, size: int) -> None:
         """Everything up to ``size``; a long way is written down now and then."""
@@ -231,6 +255,14 @@ class _Audit:
         check = ReceiptCheck(reading, domain, keys, anchors, pinned, self._findings)
         for receipt in self._extras.receipts:
             await check.check(receipt)
+
+    async def _check_files(self, reading: Reading) -> None:
+        """Every other file, too; of a log that is wrong they show in which place."""
+        files, findings = self._extras.files, self._findings
+        if files is None or "entries" in findings.failed:
+            return
+        verifier, first = self._deployment.note_verifier, findings.figures.resumed_at
+        await PublishedCheck(files, reading, verifier, first, findings).run(self._progress)
 
     def _leave_state(
         self, reading: Reading, signed: SignedCheckpoint | None, pinned: BlockStamp
@@ -289,6 +321,7 @@ def _fill_figures(
     figures, replay = findings.figures, reading.replay
     figures.tree_size = reading.tree.size
     figures.root_hash = show(reading.tree.root())
+    findings.pinned = pinned
     figures.pinned_block = pinned.number
     figures.pinned_block_hash = show(pinned.hash)
     figures.verdicts = replay.verdict_counts()

@@ -71,11 +71,11 @@ class LogTree:
             before = self.size
             self._open.append_packed(hashes[:room])
             hashes = hashes[room:]
-            self._note_watched(before)
             if self._open.size == CHUNK:
                 self._keep(len(self._levels[0]), self._open)
                 self._close(self._open.root())
                 self._open = self._make_tree()
+            self._note_watched(before)
 
     def _note_watched(self, before: int) -> None:
         for size in [size for size in self._watched if before <= size <= self.size]:

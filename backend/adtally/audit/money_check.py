@@ -24,7 +24,13 @@ from adtally.audit.objections_check import ObjectionCheck
 from adtally.audit.payouts import Payouts
 from adtally.audit.ports import ChainSource
 from adtally.audit.replay import Recomputed, StatementKey
-from adtally.audit.report import CampaignFigures, Findings, TokenFigures, show
+from adtally.audit.report import (
+    CampaignFigures,
+    Findings,
+    PublisherFigures,
+    TokenFigures,
+    show,
+)
 from adtally.settlement.claim_tree import ClaimTree, line_leaf, verify_line
 from adtally.settlement.machine import LogMachine
 from adtally.settlement.rates import (
@@ -32,7 +38,7 @@ from adtally.settlement.rates import (
     released_base_units,
     reserve_base_units,
 )
-from adtally.types import Address, BlockStamp, Hash, Statement
+from adtally.types import Address, BlockStamp, Counts, Hash, Line, Statement
 from adtally.verification.chain_logs import CampaignEnded, CampaignOpened
 
 _Objected = ObjectionRaised | ObjectionDecided | ObjectionBondReleased
@@ -215,6 +221,24 @@ class MoneyCheck:
                     refunded_base_units=ledger.refunded,
                     held_base_units=ledger.held,
                     bond_base_units=ledger.bond,
+                )
+            )
+            self._fill_publishers(campaign, ledger, machine)
+
+    def _fill_publishers(self, campaign: int, ledger: Ledger, machine: LogMachine) -> None:
+        lines = {line.publisher: line for line in machine.accruals.lines(campaign)}
+        for publisher in sorted(lines.keys() | ledger.paid.keys()):
+            line = lines.get(publisher) or Line(publisher, Counts(), 0)
+            self._findings.figures.publishers.append(
+                PublisherFigures(
+                    campaign,
+                    publisher,
+                    line.counts.impressions,
+                    line.counts.viewables,
+                    line.counts.clicks,
+                    line.counts.conversions,
+                    accrued_base_units=line.amount_base_units,
+                    paid_base_units=ledger.paid.get(publisher, 0),
                 )
             )
 

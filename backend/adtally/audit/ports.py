@@ -27,6 +27,16 @@ class LogSource(Protocol):
         """
 
 
+class PublicFiles(Protocol):
+    """A folder of everything that is published of a log (``docs/spec/log.md``, Static layout)."""
+
+    async def read(self, path: str) -> bytes:
+        """A file's bytes; raises NotFound where there is none."""
+
+    async def paths(self) -> list[str]:
+        """Every file there is."""
+
+
 class ChainSource(Protocol):
     """A node that the auditor trusts. Raises ChainUnavailable when it does not answer."""
 

@@ -11,7 +11,7 @@ from adtally.audit.ports import LogSource, Progress
 from adtally.audit.replay import Replay
 from adtally.audit.report import Findings
 from adtally.audit.state import AuditState
-from adtally.errors import InvalidInput, NotFound
+from adtally.errors import InvalidInput, NotFound, VerificationFailed
 from adtally.events.batch import ENVELOPE_KIND
 from adtally.events.correction import CORRECTION_KIND, Correction
 from adtally.events.record import RECORD_KIND
@@ -45,7 +45,8 @@ class Reading:
         self.replay = replay
         self.facts = FactsCollector()
         self.trace = JudgedTrace()
-        self._plain: list[tuple[int, bytes]] = []
+        self.plain: list[tuple[int, bytes]] = []
+        """Every entry that is neither envelope nor record, with its leaf index."""
 
     def resume(self, state: AuditState) -> None:
         """Go on from a state; raises AdtallyError when it is not one of this log."""
@@ -53,7 +54,7 @@ class Reading:
         self.tree.load(state.chunk_roots, state.open_leaves, dict(state.roots))
         self.facts.add(state.facts)
         self.trace.load(state.judged, state.facts)
-        self._plain = list(state.facts)
+        self.plain = list(state.facts)
         self._findings.holds("entries", state.size)
 
     async def read(self, size: int, progress: Progress) -> None:
@@ -69,7 +70,7 @@ class Reading:
         self.tree.append_packed(leaf_hashes(entries))
         self.facts.add(others)
         self.trace.add(others)
-        self._plain += [each for each in others if each[1][:1] != _ENVELOPE]
+        self.plain += [each for each in others if each[1][:1] != _ENVELOPE]
         done = 0
         for index, entry in others:
             # A correction is checked against an older leaf, which may be in no memory.
@@ -101,10 +102,13 @@ class Reading:
         found: list[bytes] = []
         while start + len(found) < end:
             try:
-                found += await self._log.entries(start + len(found), end)
-            except (InvalidInput, NotFound):
+                more = await self._log.entries(start + len(found), end)
+            except (InvalidInput, NotFound, VerificationFailed):
                 break
-        return found
+            if not more:
+                break
+            found += more
+        return found[: end - start]
 
     async def root(self, size: int) -> Hash | None:
         """Root at any size that was read; None, with a discrepancy, where it can't be told."""
@@ -125,7 +129,7 @@ class Reading:
             chunk_roots=tuple(self.tree.chunk_roots),
             open_leaves=self.tree.open_leaves,
             roots=dict(self.tree.roots),
-            facts=tuple(self._plain),
+            facts=tuple(self.plain),
             judged=tuple(self.trace.stretches),
             replay=replay,
         )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+from adtally.types import BlockStamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,20 @@ class CampaignFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class PublisherFigures:
+    """One publisher in a campaign: what the log gives at its end, and what was paid by then."""
+
+    campaign: int
+    publisher: int
+    impressions: int
+    viewables: int
+    clicks: int
+    conversions: int
+    accrued_base_units: int
+    paid_base_units: int
+
+
+@dataclass(frozen=True, slots=True)
 class TokenFigures:
     """The escrow's balance of one token at the pinned block.
 
@@ -92,6 +109,7 @@ class Figures:
     objections: int = 0
     resumed_at: int = 0
     campaigns: list[CampaignFigures] = field(default_factory=list)
+    publishers: list[PublisherFigures] = field(default_factory=list)
     tokens: list[TokenFigures] = field(default_factory=list)
 
 
@@ -99,7 +117,8 @@ class Figures:
 class AuditReport:
     """The audit's verdict; ``ok`` only if every check was made and held.
 
-    ``remarks`` are for people: what was done otherwise than usual, and why.
+    ``remarks`` are for people: what was done otherwise than usual, and why. ``pinned`` is the
+    final block up to which the chain was read.
     """
 
     ok: bool
@@ -107,10 +126,16 @@ class AuditReport:
     discrepancies: tuple[Discrepancy, ...]
     figures: Figures
     remarks: tuple[str, ...] = ()
+    pinned: BlockStamp | None = None
+
+    def with_remarks(self, remarks: Iterable[str]) -> AuditReport:
+        """The same with more said."""
+        return replace(self, remarks=(*self.remarks, *remarks))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for ``json.dumps``; money as decimal strings."""
         document: dict[str, Any] = _with_money_as_text(asdict(self))
+        del document["pinned"]
         return document
 
 
@@ -127,6 +152,7 @@ class Findings:
         self._discrepancies: list[Discrepancy] = []
         self._remarks: list[str] = []
         self.figures = Figures()
+        self.pinned: BlockStamp | None = None
 
     def compare(self, check: str, what: str, where: str, expected: object, found: object) -> bool:
         """Count one comparison, and note a discrepancy unless both are equal."""
@@ -167,6 +193,7 @@ class Findings:
             discrepancies=tuple(self._discrepancies),
             figures=self.figures,
             remarks=tuple(self._remarks),
+            pinned=self.pinned,
         )
 
 

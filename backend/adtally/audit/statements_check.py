@@ -11,7 +11,7 @@ from adtally.audit.history import Happened
 from adtally.audit.ports import LogSource
 from adtally.audit.replay import Recomputed, StatementKey
 from adtally.audit.report import Findings
-from adtally.errors import InvalidInput, NotFound
+from adtally.errors import InvalidInput, NotFound, VerificationFailed
 from adtally.settlement.claim_tree import line_leaf, verify_line
 from adtally.settlement.rates import released_base_units
 from adtally.types import Hash, Line, Statement, Terms
@@ -122,7 +122,7 @@ async def check_published_lines(
         try:
             document = await log.statement(each.statement.campaign, each.statement.sequence)
             published = _lines(document)
-        except (InvalidInput, NotFound) as error:
+        except (InvalidInput, NotFound, VerificationFailed) as error:
             findings.differs("lines", error.message, where, error.expected, error.found)
             continue
         _compare_lines(each.statement, own, published, escrow_domain, where, findings)

@@ -25,7 +25,16 @@ SETTINGS: dict[str, Any] = {
     "optimizer": {"enabled": True, "runs": 1000},
     "viaIR": True,
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
-    "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}},
+    "outputSelection": {
+        "*": {
+            "*": [
+                "abi",
+                "evm.bytecode.object",
+                "evm.deployedBytecode.object",
+                "evm.deployedBytecode.immutableReferences",
+            ]
+        }
+    },
 }
 _FROM_NPM = ("@openzeppelin/contracts/access/manager/AccessManager.sol",)
 """Deployed by us but imported by none of our sources."""
@@ -33,12 +42,29 @@ _FROM_NPM = ("@openzeppelin/contracts/access/manager/AccessManager.sol",)
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A compiled contract; ``bytecode`` is its creation code without constructor arguments."""
+    """A compiled contract.
+
+    Attributes:
+        bytecode: its creation code without constructor arguments.
+        runtime: its code on chain, with zeros where immutables stand.
+        immutables: offset and length of each place in ``runtime`` that the constructor fills in.
+    """
 
     name: str
     source: str
     abi: list[dict[str, Any]]
     bytecode: bytes
+    runtime: bytes
+    immutables: tuple[tuple[int, int], ...]
+
+    def is_code(self, code: bytes) -> bool:
+        """Whether code on chain is this contract, whatever its constructor was given."""
+        if len(code) != len(self.runtime):
+            return False
+        masked = bytearray(code)
+        for start, length in self.immutables:
+            masked[start : start + length] = bytes(length)
+        return bytes(masked) == self.runtime
 
 
 def compile_contracts(project_root: Path) -> dict[str, Artifact]:
@@ -103,13 +129,24 @@ def _compile(project_root: Path, sources: dict[str, str]) -> dict[str, Artifact]
             action="correct the sources",
         ) from None
     return {
-        name: Artifact(
-            name, source, contract["abi"], bytes.fromhex(contract["evm"]["bytecode"]["object"])
-        )
+        name: _artifact(name, source, contract)
         for source, contracts in output["contracts"].items()
         if source in sources
         for name, contract in contracts.items()
     }
+
+
+def _artifact(name: str, source: str, contract: Any) -> Artifact:
+    deployed = contract["evm"]["deployedBytecode"]
+    places = [each for places in deployed["immutableReferences"].values() for each in places]
+    return Artifact(
+        name,
+        source,
+        contract["abi"],
+        bytes.fromhex(contract["evm"]["bytecode"]["object"]),
+        bytes.fromhex(deployed["object"]),
+        tuple(sorted((place["start"], place["length"]) for place in places)),
+    )
 
 
 @contextlib.contextmanager
@@ -128,13 +165,26 @@ def _node_named() -> Iterator[None]:
 
 def _to_json(artifacts: dict[str, Artifact]) -> dict[str, Any]:
     return {
-        name: {"source": a.source, "abi": a.abi, "bytecode": a.bytecode.hex()}
+        name: {
+            "source": a.source,
+            "abi": a.abi,
+            "bytecode": a.bytecode.hex(),
+            "runtime": a.runtime.hex(),
+            "immutables": a.immutables,
+        }
         for name, a in artifacts.items()
     }
 
 
 def _from_json(value: dict[str, Any]) -> dict[str, Artifact]:
     return {
-        name: Artifact(name, a["source"], a["abi"], bytes.fromhex(a["bytecode"]))
+        name: Artifact(
+            name,
+            a["source"],
+            a["abi"],
+            bytes.fromhex(a["bytecode"]),
+            bytes.fromhex(a["runtime"]),
+            tuple((start, length) for start, length in a["immutables"]),
+        )
         for name, a in value.items()
     }

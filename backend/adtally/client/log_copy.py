@@ -25,6 +25,7 @@ from adtally.log.blocks import Block, upper_tiles
 from adtally.log.canonical_json import read_canonical_json
 from adtally.log.checkpoint import NoteVerifier, open_checkpoint
 from adtally.log.merkle import packed_root
+from adtally.log.signed_document import SUFFIX
 from adtally.log.tiles import BULK_ENTRIES, TILE_WIDTH, bulk_file, bundle_file, tile
 from adtally.rfc9162 import HASH_SIZE
 from adtally.types import Checkpoint, Hash
@@ -96,7 +97,7 @@ class _Copying:
         verifier = NoteVerifier.parse(note_verifier or deployment.text("note_verifier"))
         self._read_old(verifier, origin)
         # Documents before the checkpoint: what they speak of is in the log that it covers.
-        statements = await self._stage_documents()
+        statements = await self._stage_documents(verifier)
         note = await self._source.read("checkpoint")
         new = open_checkpoint(note, [verifier], origin=origin)
         if new.tree_size < self._old.tree_size:
@@ -236,32 +237,36 @@ class _Copying:
 
     # Documents ---------------------------------------------------------------------------------
 
-    async def _stage_documents(self) -> int:
+    async def _stage_documents(self, verifier: NoteVerifier) -> int:
         """Fetch all documents, to be put in place later; returns how many statements there are."""
         with suppress(NotFound):  # Before any attestor has cosigned.
             self._folder.stage(_COSIGNED, await self._source.read(_COSIGNED))
         campaigns: object = None
         for path in ("deployment.json", "anchors.json", "cosigners.json", "campaigns.json"):
-            content = await self._source.read(path)
-            campaigns = read_canonical_json(content)
-            self._folder.stage(path, content)
+            campaigns = await self._stage(path, verifier)
         statements = 0
         ids = [each.integer("id") for each in _list(campaigns)]
         for campaign in ids:
-            statements += await self._stage_statements(campaign)
+            statements += await self._stage_statements(campaign, verifier)
         return statements
 
-    async def _stage_statements(self, campaign: int) -> int:
+    async def _stage_statements(self, campaign: int, verifier: NoteVerifier) -> int:
         sequence = 0
         while True:
             path = f"statements/{campaign}/{sequence + 1}.json"
             try:
-                content = await self._source.read(path)
+                await self._stage(path, verifier)
             except NotFound:
                 return sequence
-            read_canonical_json(content)
-            self._folder.stage(path, content)
             sequence += 1
+
+    async def _stage(self, path: str, verifier: NoteVerifier) -> object:
+        """Keep a document and its note aside; returns what it says."""
+        content, note = await self._source.signed(path, verifier)
+        document = read_canonical_json(content)
+        self._folder.stage(path, content)
+        self._folder.stage(path + SUFFIX, note)
+        return document
 
     async def _write_rules(self, entries: Sequence[bytes]) -> None:
         """The rule sets among these entries, and the lists that they name."""

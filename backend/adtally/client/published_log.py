@@ -10,8 +10,12 @@ from adtally.client.transport import RetryPolicy, Transport
 from adtally.errors import NotFound, VerificationFailed
 from adtally.log.bundle import decode_bundle, slice_bundle
 from adtally.log.canonical_json import read_canonical_json
+from adtally.log.checkpoint import NoteVerifier
+from adtally.log.signed_document import SUFFIX, verify_document
 from adtally.log.tiles import FileKind, LogFile, bulk_file, bundle_file
 from adtally.rfc9162 import HASH_SIZE
+
+_SIGNED_TRIES = 3
 
 
 class PublishedLog:
@@ -48,6 +52,24 @@ class PublishedLog:
     async def document(self, path: str) -> object:
         """A JSON document; raises InvalidInput unless it is canonical."""
         return read_canonical_json(await self.read(path))
+
+    async def signed(self, path: str, verifier: NoteVerifier) -> tuple[bytes, bytes]:
+        """A document and the note that signs it; both again while one has changed meanwhile.
+
+        Raises:
+            NotFound: there is no such document, or nobody signed it.
+            VerificationFailed, InvalidInput: the note is not the document's.
+        """
+        for _ in range(_SIGNED_TRIES - 1):
+            content, note = await self.read(path), await self.read(path + SUFFIX)
+            try:
+                verify_document(verifier, path, content, note)
+            except VerificationFailed:
+                continue
+            return content, note
+        content, note = await self.read(path), await self.read(path + SUFFIX)
+        verify_document(verifier, path, content, note)
+        return content, note
 
     async def tile(self, file: LogFile) -> bytes:
         """Hashes of a tile, back to back; of the full one where the partial one is gone."""

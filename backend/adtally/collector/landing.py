@@ -8,6 +8,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 CLICK_PARAMETER = "adtally_click"
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\\"<>^`{|}]")
+_HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
+"""What may stand there as ASCII: IDNA maps some signs to spaces and worse."""
 _KEPT = "%!#$&'()*+,/:;=?@[]~"
 """Reserved characters of RFC 3986 and escapes: left as they were registered."""
 
@@ -32,6 +34,8 @@ def landing_page(detail: str) -> str | None:
     try:
         name = f"[{host}]" if ":" in host else host.encode("idna").decode("ascii")
     except UnicodeError:
+        return None
+    if not _HOST.fullmatch(name):
         return None
     netloc = name if port is None else f"{name}:{port}"
     path, query, fragment = (

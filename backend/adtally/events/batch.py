@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from adtally.errors import InvalidInput
 from adtally.events.checks import check_size, check_uint, time_bytes
@@ -26,14 +25,6 @@ WIRE_MAGIC = b"ADT1"
 MAX_BATCH_EVENTS = 10_000
 
 
-@runtime_checkable
-class RootedRecords(Protocol):
-    """Records that know the root of their tree."""
-
-    @property
-    def tree_root(self) -> Hash: ...
-
-
 @dataclass(frozen=True, slots=True)
 class SignedBatch:
     """A batch as its sender signed it; ``records`` are canonical with the verdict byte zero."""
@@ -48,9 +39,9 @@ class SignedBatch:
     @property
     def records_root(self) -> Hash:
         """RFC 9162 tree root over the records: one of them can be proven without the others."""
-        if isinstance(self.records, RootedRecords):
-            return self.records.tree_root
-        return tree_root(self.records)
+        # Records that are kept as an array know it.
+        known: Hash | None = getattr(self.records, "tree_root", None)
+        return tree_root(self.records) if known is None else known
 
     def digest(self, domain: Hash) -> Hash:
         return event_batch_digest(

@@ -132,7 +132,7 @@ class Accruals:
         """Sum of the campaign's lines' counts."""
         return sum((line.counts for line in self.lines(campaign)), Counts())
 
-    def dump(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, Any]:
         """All that it knows, as NumPy arrays by name."""
         lines = [
             (
@@ -151,8 +151,8 @@ class Accruals:
             "corrections": np.array(corrections, dtype=np.uint64).reshape(-1, 2),
         }
 
-    def load(self, dump: Mapping[str, Any]) -> None:
-        """Know what ``dump`` gave."""
+    def load_arrays(self, dump: Mapping[str, Any]) -> None:
+        """Know what ``arrays`` gave."""
         for campaign, publisher, counts, milli, highest in dump["lines"].tolist():
             line = _LineAccrual(
                 dict(zip(EventType, map(int, counts), strict=True)),

@@ -133,12 +133,12 @@ class PlainEngine:
 
     def dump(self) -> EngineDump:
         """As ``Engine.dump``."""
-        return self._index.dump() | self.accruals.dump()
+        return self._index.dump() | self.accruals.arrays()
 
     def load(self, dump: EngineDump) -> None:
         """As ``Engine.load``."""
         self._index.load(dump)
-        self.accruals.load(dump)
+        self.accruals.load_arrays(dump)
 
 
 def unjudged(record: bytes) -> AdEvent:

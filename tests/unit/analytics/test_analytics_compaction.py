@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from adtally.analytics import dataset as dataset_module
+from adtally.analytics import part_file
 from adtally.analytics.currencies import Token
 from adtally.analytics.dataset import Dataset
 from adtally.analytics.derive import Deriver
@@ -75,15 +76,15 @@ def test_catch_up__long_backlog__few_large_parts_written_once(  # type: ignore[n
 ) -> None:
     fill(log, make_event, 100)
     written = []
-    write = dataset_module.pq.write_table
+    write = part_file.pq.write_table
 
     def counted(table, *args, **options):  # type: ignore[no-untyped-def]
         written.append(table.num_rows)
         write(table, *args, **options)
 
-    monkeypatch.setattr(dataset_module.pq, "write_table", counted)
+    monkeypatch.setattr(part_file.pq, "write_table", counted)
     # Else a whole backlog of a test would fit one read.
-    monkeypatch.setattr("adtally.analytics.derive.READ_ENTRIES", 10)
+    monkeypatch.setattr("adtally.analytics.next_part.READ_ENTRIES", 10)
     deriver = open_deriver(log, tmp_path)
     assert deriver.catch_up() == log.size == 500
     # A part of 64 ends before the batch of four entries that does not fit.
@@ -152,8 +153,8 @@ def _breaking(patch: pytest.MonkeyPatch, number: int, fault: str) -> Callable[[]
         (os, "fsync"),
         (os, "replace"),
         (Path, "unlink"),
-        (dataset_module.pq, "write_table"),
-        (dataset_module.pq, "read_table"),
+        (part_file.pq, "write_table"),
+        (part_file.pq, "read_table"),
     ):
         patch.setattr(module, name, breaking(getattr(module, name)))
     return lambda: happened

@@ -47,7 +47,7 @@ async def test_run__long_backlog__whole_in_one_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adtally.analytics.dataset.SEALED_SPAN", 8)
-    monkeypatch.setattr("adtally.analytics.derive.READ_ENTRIES", 4)
+    monkeypatch.setattr("adtally.analytics.next_part.READ_ENTRIES", 4)
     with LogStore.open(tmp_path / "log") as store:
         deriver = deriver_of(store, tmp_path)
         store.append([TimeFacts(1).to_entry()] * 50)
