@@ -24,6 +24,7 @@ from adtally.attestor.ladder import MachineLadder
 from adtally.attestor.log_copy import LogCopy
 from adtally.attestor.machine_hub import MachineHub
 from adtally.attestor.peers import Peers
+from adtally.attestor.read_auth import AttestorReadAuth
 from adtally.attestor.recall import Recall
 from adtally.attestor.rounds import Rounds
 from adtally.attestor.signers import AttestorSigner
@@ -100,7 +101,8 @@ async def running_attestor(
         chain = Chain(settings.rpc_url, deployment.finality)
         stack.push_async_callback(chain.close)
         await deployment.check(chain)
-        operator = LogSource(settings.service)
+        auth = AttestorReadAuth(deployment.log_identity, signer)
+        operator = LogSource(settings.service, auth=auth)
         stack.push_async_callback(operator.close)
         domains = Domains(deployment.log_identity, deployment.campaign_escrow.address)
         peers = Peers(settings.peers, domains)

@@ -3,6 +3,9 @@
 Auditors and members use it in the operator's place, unchanged. It is read-only but for two things
 that change nothing without a valid signature or its own judgement: peers leave copies of what they
 signed, and with the operator gone they propose what is to be signed to finish.
+
+Statements are not among the log's files here: those carry the operator's signature, which nobody
+else can make. Auditors take them from ``/v1/campaigns/`` and check every line against the log.
 """
 
 from __future__ import annotations
@@ -125,14 +128,6 @@ async def get_deployment_file(request: Request, site: SiteDep) -> Response:
 async def get_anchors_file(request: Request, site: SiteDep) -> Response:
     """As `GET /v1/anchors`."""
     return _canonical(request, await get_anchors(site))
-
-
-@router.get("/log/statements/{campaign}/{sequence}.json", summary="One statement, canonical")
-async def get_statement_file(
-    campaign: int, sequence: int, request: Request, site: SiteDep
-) -> Response:
-    """As `GET /v1/campaigns/{id}/statements/{sequence}`."""
-    return _canonical(request, await get_statement(campaign, sequence, site))
 
 
 def _canonical(request: Request, document: object) -> Response:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+import httpx
+
 from adtally.client.fields import Fields
 from adtally.client.log_client import LogClient
 from adtally.client.transport import RetryPolicy
@@ -31,9 +33,11 @@ class SourceFailed(Overloaded):
 class LogSource:
     """One service's public endpoints. Every method raises SourceFailed where it gives nothing."""
 
-    def __init__(self, url: str, retry: RetryPolicy = PATIENCE) -> None:
+    def __init__(
+        self, url: str, retry: RetryPolicy = PATIENCE, auth: httpx.Auth | None = None
+    ) -> None:
         self.url = url.rstrip("/")
-        self.client = LogClient(url, retry)
+        self.client = LogClient(url, retry, auth)
 
     async def close(self) -> None:
         await self.client.close()

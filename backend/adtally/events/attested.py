@@ -188,3 +188,17 @@ def cosigner_key_message(
         (attestor, public_key, declared_at_ms),
         eip712.cosigner_key_hash(attestor, public_key, declared_at_ms),
     )
+
+
+def read_grant_message(
+    identity: LogIdentity, signer: Address, member: int, expires_at_seconds: int
+) -> Message:
+    """A grant to read a log that is not open to everybody."""
+    return Message(
+        eip712.LOG_DOMAIN_NAME,
+        identity.chain_id,
+        identity.event_log,
+        eip712.READ_GRANT_TYPE,
+        (signer, member, expires_at_seconds),
+        eip712.read_grant_hash(signer, member, expires_at_seconds),
+    )

@@ -276,14 +276,16 @@ def cosigner_key_hash(attestor: Address, public_key: bytes, declared_at_ms: int)
 
 def read_grant_digest(domain: Hash, signer: Address, member: int, expires_at_seconds: int) -> Hash:
     """What a member's event key, or an attestor's key, signs to be let read."""
-    return _digest(
-        domain,
-        keccak(
-            _READ_GRANT_TYPEHASH
-            + _address("signer", signer)
-            + _uint("member", member, 32)
-            + _uint("expires_at_seconds", expires_at_seconds, 64)
-        ),
+    return _digest(domain, read_grant_hash(signer, member, expires_at_seconds))
+
+
+def read_grant_hash(signer: Address, member: int, expires_at_seconds: int) -> Hash:
+    """The EIP-712 struct hash of a grant to read."""
+    return keccak(
+        _READ_GRANT_TYPEHASH
+        + _address("signer", signer)
+        + _uint("member", member, 32)
+        + _uint("expires_at_seconds", expires_at_seconds, 64)
     )
 
 
