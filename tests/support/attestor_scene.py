@@ -49,6 +49,8 @@ from support.world import (
 
 KEY = key_of(77)
 ME = address_of(KEY)
+OTHER_KEY = key_of(78)
+OTHER = address_of(OTHER_KEY)
 ADDRESSES = {code: address for address, code in WATCHED_CONTRACTS.items()}
 DOMAINS = Domains(IDENTITY, ESCROW)
 ORIGIN = "log.example/paper"
@@ -155,9 +157,10 @@ class PaperSource:
         self._require_here()
         return self.tree().consistency_proof(first, second)
 
-    async def signed_by(self, attestor: str) -> list[Any]:
+    async def signed_by(self, attestor: str, after: int = 0) -> list[Any]:
         self._require_here()
-        return [each.to_json() for each in self.signed if f"0x{each.attestor.hex()}" == attestor]
+        found = [each for each in self.signed if f"0x{each.attestor.hex()}" == attestor]
+        return [each.to_json() for each in found[after:]]
 
     async def json(self, path: str, **params: str | int) -> Any:
         self._require_here()
@@ -289,7 +292,7 @@ async def open_scene(
         )
         sources: Any = [source, *peers]
         recall = Recall(record, answers, DOMAINS, ME, book, sources)  # type: ignore[arg-type]
-        rounds = Rounds(attesting, recall, sources[0], sources[1:], [ME])
+        rounds = Rounds(attesting, recall, sources[0], sources[1:], [ME, OTHER])
         if confirm:
             record.confirm()
         yield Scene(folder, source, chain, book, machine, attesting, rounds, recall, seconds)

@@ -244,10 +244,12 @@ def _published(site: AttestorSite, document: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.get("/attestations/signed", summary="Everything known to be signed by an attestor")
-async def get_signed(attestor: AddressText, site: SiteDep) -> list[dict[str, Any]]:
-    """What an attestor asks for that has lost its record."""
+async def get_signed(
+    attestor: AddressText, site: SiteDep, after: Annotated[int, Query(ge=0)] = 0
+) -> list[dict[str, Any]]:
+    """What an attestor asks for that has lost its record; all but the first ``after``."""
     address = bytes.fromhex(attestor[2:])
-    return [signed.to_json() for signed in site.attesting.desk.book.all_signed(address)]
+    return [signed.to_json() for signed in site.attesting.desk.book.all_signed(address, after)]
 
 
 @router.get("/attestations/refusals", summary="What this attestor did not sign, and why")

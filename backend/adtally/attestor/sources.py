@@ -67,9 +67,13 @@ class LogSource:
         """The answer to a JSON document; raises the service's own error where it refuses."""
         return await self.client.post_document(path, document)
 
-    async def signed_by(self, attestor: str) -> list[Any]:
-        """Everything that it knows to be signed by an attestor (0x address); not verified."""
-        found = await self.json("/attestations/signed", attestor=attestor)
+    async def signed_by(self, attestor: str, after: int = 0) -> list[Any]:
+        """Everything that it knows to be signed by an attestor (0x address); not verified.
+
+        Args:
+            after: leave out so many of the first; attestors' stores know this, services don't.
+        """
+        found = await self.json("/attestations/signed", attestor=attestor, after=after)
         if not isinstance(found, list):
             raise SourceFailed(self.url, InvalidInput("not a list", field="signed"))
         return found
