@@ -23,6 +23,7 @@ from vectors.facts import facts_vectors
 from vectors.hits import hit_vectors
 from vectors.log import log_vectors
 from vectors.money import money_vectors
+from vectors.proof_bundles import proof_bundle_vectors
 from vectors.records import record_vectors
 from vectors.replay import replay_vectors
 from vectors.signatures import signature_vectors
@@ -42,6 +43,7 @@ BUILDERS: dict[str, Callable[[], dict[str, Any]]] = {
     "replay.json": replay_vectors,
     "corrections.json": correction_vectors,
     "hits.json": hit_vectors,
+    "proof-bundle.json": proof_bundle_vectors,
 }
 
 

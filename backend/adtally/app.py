@@ -30,6 +30,7 @@ from adtally.chain.contracts.event_log import EventLog
 from adtally.chain.contracts.membership import Membership
 from adtally.chain.deployment import Deployment
 from adtally.chain.effects import standard_effects
+from adtally.chain.log_proofs import LogProver
 from adtally.chain.outbox import Outbox
 from adtally.chain.watcher import Watcher
 from adtally.collector.collector import Collector
@@ -40,6 +41,8 @@ from adtally.config import Settings
 from adtally.errors import ChainUnavailable, InvalidInput, InvariantBroken, StorageFailed
 from adtally.events.facts import RulesFacts
 from adtally.events.signature import address_of
+from adtally.evidence.desk import ProofDesk
+from adtally.evidence.event_ids import EventIds
 from adtally.intake.clock import Clock, SystemClock, VirtualClock
 from adtally.intake.keys import OperatorKeys
 from adtally.intake.memory import share_one_heap, spare_long_lived_objects
@@ -50,6 +53,7 @@ from adtally.jobs.attestations import AttestationDesk
 from adtally.jobs.context import JobContext
 from adtally.jobs.decisions import AnchorPolicy
 from adtally.jobs.derive import DeriveJob
+from adtally.jobs.event_ids import EventIdsJob
 from adtally.jobs.requests import RequestBook
 from adtally.jobs.runner import JobRunner, Round, standard_jobs
 from adtally.kernel.engine import KernelEngine, prepare
@@ -258,10 +262,15 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(hits.collector.stop)
         archive = _archive_job(settings, deployment, sequencer)
         deriver = _deriver(settings, deployment, sequencer)
+        ids = EventIds(settings.event_ids_dir, sequencer.store)
+        prover = LogProver(chain)
+        proofs = ProofDesk(deployment, sequencer, database, ids, prover, deriver)
         background: dict[str, Round] = {} if archive is None else {"archive": archive.run}
         if settings.derive_every_entries:
             derive = DeriveJob(deriver, sequencer.store, settings.derive_every_entries)
             background["derive"] = derive.run
+            index = EventIdsJob(proofs.ids, sequencer.store)
+            background["event_ids"] = index.run
         runner = JobRunner(jobs, tick_seconds=settings.job_tick_seconds, background=background)
         await runner.start()
         stack.push_async_callback(runner.stop)
@@ -275,6 +284,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             note_signer=NoteSigner(deployment.log_origin, keys.checkpoint),
             deriver=deriver,
             hits=hits,
+            proofs=proofs,
             archive=archive,
         )
 

@@ -341,6 +341,12 @@ def audit(
         list[str] | None,
         typer.Option(help="Copy of the log, checkpoint or report of others; repeatable."),
     ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="Event or attestor key, to read a log that is not public.")
+    ] = None,
+    member: Annotated[
+        int, typer.Option(min=0, max=UINT32_MAX, help="Whose event key; 0: an attestor's key.")
+    ] = 0,
 ) -> None:
     """Re-derive everything from the public log and the chain.
 
@@ -351,7 +357,7 @@ def audit(
 
     options = command.AuditOptions(
         log, rpc_url, deployment, note_verifier, confirmations, json_file, html_file, cache,
-        from_scratch, tuple(receipt or ()), tuple(compare or ()),
+        from_scratch, tuple(receipt or ()), tuple(compare or ()), key_file, member,
     )  # fmt: skip
     try:
         agrees = run(command.audit(options, result_console()))
@@ -364,20 +370,69 @@ def audit(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="Receipt or proof, as the service answered it.")],
+    file: Annotated[
+        Path, typer.Argument(help="Proof bundle, receipt or proof, as the service answered it.")
+    ],
     deployment: DeploymentFile = LOCAL_DEPLOYMENT,
-    rpc_url: Annotated[
-        str | None, typer.Option(help="Also ask this chain whether it was anchored.")
+    rpc_url: Annotated[str | None, typer.Option(help="Also ask this chain.")] = None,
+    block_hash: Annotated[
+        list[str] | None,
+        typer.Option(help="A block that you trust, instead of a chain; once for each."),
     ] = None,
     entry: Annotated[
         Path | None, typer.Option(help="The entry's bytes that an inclusion proof is about.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a bundle's findings so.")] = False,
 ) -> None:
-    """Check a receipt, an inclusion proof or a consistency proof; exit code 1 if it fails."""
+    """Check a proof bundle, receipt or proof; exit code 1: false, 2: not everything was shown."""
     from adtally.commands import verify as command
     from adtally.commands.running import run
+    from adtally.commands.verify_bundle import parse_hash
 
-    run(command.verify(command.VerifyOptions(file, deployment, rpc_url, entry), result_console()))
+    options = command.VerifyOptions(
+        file,
+        deployment,
+        rpc_url,
+        entry,
+        tuple(parse_hash(text) for text in block_hash or ()),
+        as_json,
+    )
+    if not run(command.verify(options, result_console())):
+        sys.exit(2)
+
+
+@app.command()
+def proof(
+    event: Annotated[str, typer.Argument(help="Id of the event, a UUID.")],
+    publisher: Annotated[int, typer.Option(min=1, help="The member that the event is for.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Gets the proof bundle.")],
+    service: Service = LOCAL_SERVICE,
+    rpc_url: Annotated[str | None, typer.Option(help="Also check it against this chain.")] = None,
+    deployment: DeploymentFile = LOCAL_DEPLOYMENT,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Needed if several types share the id.")
+    ] = None,
+    occurrence: Annotated[int, typer.Option(min=0, help="0 is its first record.")] = 0,
+    statement: Annotated[
+        int | None, typer.Option(min=1, help="Sequence; default: the first that covers it.")
+    ] = None,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="Cite what an accepted verdict rests on, too.")
+    ] = False,
+    headers: Annotated[
+        bool, typer.Option("--headers", help="Make one trusted block enough to verify it.")
+    ] = False,
+) -> None:
+    """Get the proof of one event, from record to payment, as a file; check it before it is kept."""
+    from adtally.commands import proof as command
+    from adtally.commands.running import run
+
+    options = command.ProofOptions(
+        event, publisher, output, service, rpc_url, deployment, kind, occurrence, statement,
+        facts, headers,
+    )  # fmt: skip
+    if not run(command.fetch_proof(options, result_console())):
+        sys.exit(2)
 
 
 @app.command()

@@ -128,6 +128,10 @@ class Settings(BaseSettings):
         return self.data_dir / "salts"
 
     @property
+    def event_ids_dir(self) -> Path:
+        return self.data_dir / "event-ids"
+
+    @property
     def parquet_dir(self) -> Path:
         return self.data_dir / "parquet"
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from scripts.figures import Figures, Part, commit, report_json, write_json
 
 from .others import Others
-from .parts import audit, hits, intake, limits, naive, raw_http, recovery, tessera
+from .parts import audit, hits, intake, limits, naive, proof, raw_http, recovery, tessera
 from .sheet import NOT_QUIET, Sheet, ratios
 from .stage import BUILD, ROOT, Stage
 
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[Stage], Sheet]] = {
     "hits": hits.measure,
     "recovery": recovery.measure,
     "audit": audit.measure,
+    "proof": proof.measure,
     "naive": naive.measure,
     "tessera": tessera.measure,
 }

@@ -13,13 +13,17 @@ from adtally.analytics.dataset import Dataset
 from adtally.analytics.derive import Deriver
 from adtally.api.application import create_application
 from adtally.api.service import Service
+from adtally.chain.connection import Chain
 from adtally.chain.deployment import DeployedContract, DeployedToken, Deployment
+from adtally.chain.log_proofs import LogProver
 from adtally.collector.collector import Collector
 from adtally.collector.hits import HitDesk
 from adtally.collector.keys import CollectorKeys
 from adtally.collector.visitors import DailySalts
 from adtally.config import Settings
 from adtally.events.signature import address_of
+from adtally.evidence.desk import ProofDesk
+from adtally.evidence.event_ids import EventIds
 from adtally.intake.clock import Clock, VirtualClock
 from adtally.intake.recovery import recovered_sequencer
 from adtally.intake.sequencer import Sequencer
@@ -43,6 +47,9 @@ from .facts import (
     RECEIPT_KEY,
     TOKEN,
 )
+
+NO_CHAIN = "http://127.0.0.1:9"
+"""Where nobody answers."""
 
 DEPLOYMENT = Deployment(
     chain_id=CHAIN_ID,
@@ -109,6 +116,7 @@ def make_service(
     machine = sequencer.machine
     campaigns = machine.facts.campaigns
     dataset = Dataset(settings.parquet_dir, DEPLOYMENT.log_origin)
+    deriver = Deriver(sequencer.store, dataset, lambda c, p: campaigns[c].orders[p].rates)
     return Service(
         settings=settings,
         deployment=DEPLOYMENT,
@@ -117,7 +125,15 @@ def make_service(
         database=database,
         desk=AttestationDesk(database, clock, DEPLOYMENT.log_identity),
         note_signer=NoteSigner(DEPLOYMENT.log_origin, bytes(range(32))),
-        deriver=Deriver(sequencer.store, dataset, lambda c, p: campaigns[c].orders[p].rates),
+        deriver=deriver,
+        proofs=ProofDesk(
+            DEPLOYMENT,
+            sequencer,
+            database,
+            EventIds(settings.event_ids_dir, sequencer.store),
+            LogProver(Chain(NO_CHAIN)),
+            deriver,
+        ),
         hits=HitDesk(
             Collector(sequencer, DEPLOYMENT.operator_member, RECEIPT_KEY),
             CollectorKeys(COLLECTOR_SECRET),

@@ -182,6 +182,8 @@ class Site:
             *("--rpc-url", self.chain.rpc.url),
             *("--deployment", str(self.deployment_path)),
             *("--json", str(path)),
+            *("--cache", str(self.directory / "audit-cache")),
+            "--from-scratch",
         )
         process = self._start("audit", command, {})
         deadline = time.monotonic() + patience_seconds

@@ -105,6 +105,7 @@ class Reader:
 async def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "backend"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     ports = {"8000": str(free_port()), "8545": str(free_port())}
     service = ChildProcess(
         "service",

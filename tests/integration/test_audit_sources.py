@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from rich.console import Console
+from scripts.chainless.facts import key_of
+from scripts.chainless.world import PUBLISHERS
 
 from adtally.audit.log_reader import read_entries
 from adtally.audit.ports import no_progress
@@ -16,8 +19,10 @@ from adtally.client.file_log import FileLog, open_pages
 from adtally.client.log_cache import CachedFiles, StateFolder, default_cache, forget
 from adtally.client.log_files import FolderFiles, HttpFiles, find_files
 from adtally.client.transport import NO_RETRY
+from adtally.commands.audit import AuditOptions, open_files
 from adtally.commands.export_log import ExportOptions, export_log
-from adtally.errors import AdtallyError, InvalidInput, NotFound, VerificationFailed
+from adtally.errors import AdtallyError, InvalidInput, NotAllowed, NotFound, VerificationFailed
+from adtally.intake.clock import SystemClock
 from adtally.log.checkpoint import NoteVerifier
 from adtally.log.tiles import BULK_ENTRIES, bulk_file
 from support.grown_log import GrownLog, grown_log
@@ -175,6 +180,28 @@ async def test_cache__second_reading__asks_for_no_entries_and_names_a_spoiled_fi
         assert third == first
         assert asked == ["checkpoint", bulk_file(0).path]
     assert spoiled == [f"{kept} is spoiled and was fetched again"]
+
+
+async def test_service__for_members_only__takes_an_event_key(tmp_path: Path) -> None:
+    async with grown_log(tmp_path / "service", 300, read_access="members") as log:
+        # Grants of the command are of now.
+        service = replace(log.service, clock=SystemClock())
+        key_file = tmp_path / "event.key"
+        key_file.write_text(key_of(PUBLISHERS[0]).hex())
+        async with served(service) as address:
+            for options, can_read in (
+                (AuditOptions(address, ""), False),
+                (AuditOptions(address, "", key_file=key_file, member=PUBLISHERS[0]), True),
+            ):
+                files = await open_files(options)
+                source = FileLog(files, open_pages(files))
+                await source.checkpoint_note()
+                if can_read:
+                    assert len(await source.entries(0, 300)) == 300
+                else:
+                    with pytest.raises(NotAllowed):
+                        await source.entries(0, 300)
+                await source.close()
 
 
 async def test_service__that_is_gone__is_an_error_not_a_verdict(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def assert_equal(tree: StoredTree, leaves: bytes, chance: random.Random) -> None
             index = chance.randrange(second)
             assert tree.leaf(index) == plain.leaf(index)
             assert tree.inclusion_proof(index, second) == plain.inclusion_proof(index, second)
+            assert tree.proven_leaf(index, second) == plain.proven_leaf(index, second)
 
 
 @settings(max_examples=100, deadline=None)

@@ -110,13 +110,7 @@ class World:
             )
             for member, role in _ROLES.items()
         ]
-        cuts = [(cut.member, cut.basis_points) for cut in self.cuts]
-        terms = (
-            TOKEN, FLIGHT_START, FLIGHT_END, LATE_WINDOW, CORRECTION_WINDOW, self.dispute_window,
-            GRACE, 3_600, 1, self.holdback, BOND if self.dispute_window else 0, *self.goal,
-            self.threshold, cuts,
-        )  # fmt: skip
-        logs.append(encoded_log("CampaignOpened", [CAMPAIGN, ADVERTISER], [terms], 10, 0))
+        logs.append(encoded_log("CampaignOpened", [CAMPAIGN, ADVERTISER], [self.terms()], 10, 0))
         logs.append(self.funded_log(self.funding, 11))
         rates = (
             self.rates.per_mille_impressions,
@@ -129,6 +123,15 @@ class World:
             for publisher in (ALICE, BOB)
         ]
         return logs
+
+    def terms(self) -> tuple[Any, ...]:
+        """A campaign's terms as the contract has them."""
+        cuts = [(cut.member, cut.basis_points) for cut in self.cuts]
+        return (
+            TOKEN, FLIGHT_START, FLIGHT_END, LATE_WINDOW, CORRECTION_WINDOW, self.dispute_window,
+            GRACE, 3_600, 1, self.holdback, BOND if self.dispute_window else 0, *self.goal,
+            self.threshold, cuts,
+        )  # fmt: skip
 
     @staticmethod
     def funded_log(total: int, block: int) -> FactLog:

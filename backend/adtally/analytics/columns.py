@@ -15,39 +15,13 @@ from adtally.errors import InvalidInput, StorageCorrupt
 from adtally.events.batch import ENVELOPE_KIND, Envelope
 from adtally.events.correction import CORRECTION_KIND, Correction
 from adtally.events.record import RECORD_KIND, RECORD_SIZE, DeviceClass, EventType
+from adtally.events.record_columns import RECORD_DTYPE, times_ms
 from adtally.events.verdict import Verdict
 from adtally.settlement.rates import event_amount_milli
 from adtally.types import Rates
 
 RatesOf = Callable[[int, int], Rates]
 """Rates of the order of (campaign, publisher); asked only where an event counts or did."""
-
-_RECORD = np.dtype(
-    [
-        ("kind", "u1"),
-        ("type", "u1"),
-        ("flags", "u1"),
-        ("verdict", "u1"),
-        ("campaign", ">u4"),
-        ("publisher", ">u4"),
-        ("placement", ">u4"),
-        ("creative", ">u4"),
-        ("event_id", "V16"),
-        ("parent_id", "V16"),
-        ("occurred_at", "u1", (6,)),
-        ("country", ">u2"),
-        ("device", "u1"),
-        ("user_agent_class", "u1"),
-        ("network_class", "u1"),
-        ("reserved", "u1"),
-        ("subject", "V16"),
-        ("context", "V20"),
-        ("value_minor_units", ">u8"),
-        ("currency", ">u2"),
-        ("padding", "u2"),
-    ]
-)
-assert _RECORD.itemsize == RECORD_SIZE
 
 AMOUNT = pa.decimal128(38, 0)
 """Milli base units of tokens with 18 decimals outgrow 64 bits."""
@@ -171,7 +145,7 @@ def entries_table(run: Run, rates: RatesOf) -> Table:
 def corrections_table(corrections: Sequence[LoggedCorrection], rates: RatesOf) -> Table:
     """The corrections as a table of ``SCHEMA``, a row each, with the columns of their records."""
     logged = [each.correction for each in corrections]
-    rows = np.frombuffer(b"".join(each.record for each in logged), dtype=_RECORD)
+    rows = np.frombuffer(b"".join(each.record for each in logged), dtype=RECORD_DTYPE)
     changes = np.array([each.change for each in logged], dtype=np.int8)
     return _table(
         rows,
@@ -196,7 +170,7 @@ def records_table(batches: Sequence[LoggedBatch], rates: RatesOf) -> Table:
         if any(len(record) != RECORD_SIZE for record in batch.records):
             raise _corrupt(batch.first_index, f"{batch.envelope.count} records behind it", "others")
     counts = [len(batch.records) for batch in batches]
-    rows = np.frombuffer(b"".join(b"".join(batch.records) for batch in batches), dtype=_RECORD)
+    rows = np.frombuffer(b"".join(b"".join(batch.records) for batch in batches), dtype=RECORD_DTYPE)
     indices = np.concatenate(
         [np.zeros(0, np.uint64)]
         + [
@@ -227,7 +201,7 @@ def records_table(batches: Sequence[LoggedBatch], rates: RatesOf) -> Table:
 def _table(rows: npt.NDArray[np.void], columns: dict[str, Any]) -> Table:
     """``columns`` and what else the records themselves hold."""
     made = columns | {
-        "occurred_at_ms": _times(rows["occurred_at"]),
+        "occurred_at_ms": times_ms(rows["occurred_at"]),
         "country": _countries(rows["country"]),
     }
     return pa.table([_column(name, made, rows) for name in SCHEMA.names], schema=SCHEMA)
@@ -257,12 +231,6 @@ def _check_codes(rows: npt.NDArray[np.void], indices: npt.NDArray[np.uint64]) ->
     if not good.all():
         bad = int(np.argmin(good))
         raise _corrupt(int(indices[bad]), "a judged record", rows[bad].tobytes()[:4].hex())
-
-
-def _times(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    wide = np.zeros((len(raw), 8), dtype=np.uint8)
-    wide[:, 2:] = raw
-    return wide.view(">i8").ravel().astype(np.int64)
 
 
 def _countries(codes: npt.NDArray[np.uint16]) -> Array:

@@ -24,6 +24,7 @@ from adtally.api import (
     members,
     operations,
     problems,
+    proofs,
     reports,
     statements,
     virtual_clock,
@@ -81,6 +82,7 @@ def create_application(service: Service, *, with_virtual_clock: bool) -> ASGIApp
         attestations,
         operations,
         collector,
+        proofs,
     ):
         v1.include_router(module.router)
     app.include_router(v1)

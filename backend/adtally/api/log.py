@@ -83,13 +83,13 @@ async def get_inclusion(
     """That the entry at ``index`` is in the log of ``tree_size`` entries (default: the newest)."""
     size = _tree_size(service, tree_size)
     _check_range("index", index, size)
-    tree = service.sequencer.tree
+    leaf, root, path = service.sequencer.tree.proven_leaf(index, size)
     return InclusionOut(
         index=index,
-        leaf_hash=hex_text(tree.leaf(index)),
+        leaf_hash=hex_text(leaf),
         tree_size=size,
-        root_hash=hex_text(tree.root(size)),
-        proof=[hex_text(node) for node in tree.inclusion_proof(index, size)],
+        root_hash=hex_text(root),
+        proof=[hex_text(node) for node in path],
     )
 
 

@@ -11,6 +11,7 @@ from adtally.analytics.derive import Deriver
 from adtally.chain.deployment import Deployment
 from adtally.collector.hits import HitDesk
 from adtally.config import Settings
+from adtally.evidence.desk import ProofDesk
 from adtally.intake.clock import Clock
 from adtally.intake.sequencer import Sequencer
 from adtally.jobs.archive import ArchiveJob
@@ -32,6 +33,7 @@ class Service:
     note_signer: NoteSigner
     deriver: Deriver
     hits: HitDesk
+    proofs: ProofDesk
     archive: ArchiveJob | None = None
 
 

@@ -44,13 +44,15 @@ from adtally.audit.ports import (
 from adtally.audit.published_check import PublishedCheck
 from adtally.audit.reading import STATE_EVERY, Reading
 from adtally.audit.receipts_check import GivenReceipt, ReceiptCheck, event_keys
-from adtally.audit.replay import Replay
+from adtally.audit.replay import Implementation, Replay
 from adtally.audit.report import AuditReport, Findings, show
 from adtally.audit.resume import Kept, check_chain_position, check_history, choose
 from adtally.audit.state import AuditState
 from adtally.audit.statements_check import StatementCheck, check_published_lines
+from adtally.columns.hashing import PLAIN_HASHING, Hashing
 from adtally.errors import ChainUnavailable, ForeignChain, StorageCorrupt
 from adtally.events.eip712 import log_domain
+from adtally.log.merkle import MerkleTree
 from adtally.types import BlockStamp, Checkpoint
 
 CHECKS = {
@@ -99,6 +101,8 @@ class AuditExtras:
         copies: checkpoints that others were shown, asked for before the audit began.
         claims: what was compared already of the deployment document.
         files: the folder that ``log`` reads, to compare all that is in it.
+        implementation: what replays the log; the reference starts from the first entry.
+        hashing: computes the log's hashes; see ``columns.hashing.checked``.
     """
 
     memory: AuditMemory | None = None
@@ -107,6 +111,8 @@ class AuditExtras:
     copies: tuple[SeenCheckpoint, ...] = ()
     claims: tuple[Claim, ...] = ()
     files: PublicFiles | None = None
+    implementation: Implementation = "columns"
+    hashing: Hashing = PLAIN_HASHING
 
 
 async def run_audit(
@@ -174,10 +180,19 @@ class _Audit:
         submitted = [each.event for each in happened if isinstance(each.event, StatementSubmitted)]
         sizes = [each.event.tree_size for each in anchors if isinstance(each.event, Anchored)]
         checkpoint = None if signed is None else signed.checkpoint
-        tree = LogTree()
-        domain = deployment.escrow_domain
-        replay = Replay(deployment.identity, domain, submitted, sizes, findings, tree)
-        reading = Reading(self._log, deployment.name, tree, replay, findings)
+        extras = self._extras
+        tree = LogTree(lambda: MerkleTree(extras.hashing.parents))
+        replay = Replay(
+            deployment.identity,
+            deployment.escrow_domain,
+            submitted,
+            sizes,
+            findings,
+            tree,
+            implementation=extras.implementation,
+            hashing=extras.hashing,
+        )
+        reading = Reading(self._log, deployment.name, tree, replay, findings, extras.hashing)
         kept = self._kept(checkpoint, submitted, sizes)
         if kept.start is not None:
             reading.resume(kept.start)
@@ -202,7 +217,7 @@ class _Audit:
         sizes: Sequence[int],
     ) -> Kept:
         memory, findings = self._extras.memory, self._findings
-        if memory is None:
+        if memory is None or self._extras.implementation == "reference":
             return Kept(None, None)
         name = self._deployment.name
         return choose(memory, name, checkpoint, submitted, sizes, findings)

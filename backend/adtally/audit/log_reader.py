@@ -43,7 +43,7 @@ async def read_checkpoint(
 
 async def read_entries(
     log: LogSource, start: int, size: int, findings: Findings, progress: Progress
-) -> AsyncIterator[list[bytes]]:
+) -> AsyncIterator[Sequence[bytes]]:
     """The log's entries from ``start`` to ``size``; ends early where the server does."""
     at = start
     while at < size:

@@ -17,8 +17,10 @@ class LogSource(Protocol):
     async def checkpoint_note(self) -> bytes:
         """The newest signed checkpoint (C2SP tlog-checkpoint)."""
 
-    async def entries(self, start: int, end: int) -> list[bytes]:
-        """Entries ``start`` to ``end`` (exclusive), or fewer from ``start`` on, at least one."""
+    async def entries(self, start: int, end: int) -> Sequence[bytes]:
+        """Entries ``start`` to ``end`` (exclusive), or fewer from ``start`` on, at least one;
+        fastest as ``columns.entries.EntryColumns``.
+        """
 
     async def statement(self, campaign: int, sequence: int) -> object:
         """A published statement with its lines and their proofs, as the API's JSON.

@@ -11,18 +11,17 @@ from adtally.audit.ports import LogSource, Progress
 from adtally.audit.replay import Replay
 from adtally.audit.report import Findings
 from adtally.audit.state import AuditState
+from adtally.columns.entries import EntryColumns
+from adtally.columns.hashing import PLAIN_HASHING, Hashing
 from adtally.errors import InvalidInput, NotFound, VerificationFailed
 from adtally.events.batch import ENVELOPE_KIND
 from adtally.events.correction import CORRECTION_KIND, Correction
-from adtally.events.record import RECORD_KIND
-from adtally.rfc9162 import leaf_hashes
 from adtally.types import BlockStamp, Hash
 from adtally.verification.facts_lag import JudgedTrace
 
 STATE_EVERY = 4 * 1024 * 1024
 """Entries after which a long audit writes down where it is."""
 
-_RECORD = bytes((RECORD_KIND,))
 _ENVELOPE = bytes((ENVELOPE_KIND,))
 _CORRECTION = bytes((CORRECTION_KIND,))
 
@@ -33,11 +32,19 @@ class Reading:
     Args:
         log_name: what states are filed under.
         tree: of the log; the replay looks up leaves in it.
+        hashing: computes leaf hashes many at a time.
     """
 
     def __init__(
-        self, log: LogSource, log_name: str, tree: LogTree, replay: Replay, findings: Findings
+        self,
+        log: LogSource,
+        log_name: str,
+        tree: LogTree,
+        replay: Replay,
+        findings: Findings,
+        hashing: Hashing = PLAIN_HASHING,
     ) -> None:
+        self._hashing = hashing
         self._log = log
         self._log_name = log_name
         self._findings = findings
@@ -64,10 +71,11 @@ class Reading:
         ):
             await self._take(entries)
 
-    async def _take(self, entries: Sequence[bytes]) -> None:
+    async def _take(self, read: Sequence[bytes]) -> None:
         start = self.tree.size
-        others = [(at, e) for at, e in enumerate(entries, start) if e[:1] != _RECORD]
-        self.tree.append_packed(leaf_hashes(entries))
+        entries = EntryColumns.of(read)
+        others = [(start + place, each) for place, each in entries.others]
+        self.tree.append_packed(entries.leaf_hashes(self._hashing).tobytes())
         self.facts.add(others)
         self.trace.add(others)
         self.plain += [each for each in others if each[1][:1] != _ENVELOPE]
@@ -85,8 +93,8 @@ class Reading:
         """Have an older chunk's leaves at hand; False, with a discrepancy, where it can't be."""
         if self.tree.has_chunk(chunk):
             return True
-        hashes = leaf_hashes(await self.older(chunk * CHUNK, (chunk + 1) * CHUNK))
-        if self.tree.bring(chunk, hashes):
+        entries = EntryColumns.of(await self.older(chunk * CHUNK, (chunk + 1) * CHUNK))
+        if self.tree.bring(chunk, entries.leaf_hashes(self._hashing).tobytes()):
             return True
         self._findings.differs(
             "history",

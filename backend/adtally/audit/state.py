@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from adtally.audit.replay import Recomputed, ReplayState
+from adtally.columns.resuming import FORMAT
 from adtally.errors import StorageCorrupt
 from adtally.settlement.machine import MachineDump
 from adtally.types import BlockStamp, Counts, Hash, Line, Statement
 from adtally.verification.facts_lag import Judged
 
-_MAGIC = b"adtally audit state 1\n"
+_MAGIC = b"adtally audit state 1, replay %d\n" % FORMAT
 _HASH_SIZE = 32
 
 

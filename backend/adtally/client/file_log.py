@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Sequence
 
 from adtally.client.log_client import LogClient
-from adtally.client.log_files import SERVICE_PREFIX, LogFiles
+from adtally.client.log_files import SERVICE_PREFIX, HttpFiles, LogFiles
+from adtally.columns.entries import EntryColumns
 from adtally.errors import AdtallyError, InvalidInput, NotFound, VerificationFailed
-from adtally.log.bundle import decode_bundle
+from adtally.log.bundle import count_entries, slice_bundle
 from adtally.log.canonical_json import read_canonical_json
 from adtally.log.checkpoint import NoteVerifier, SignedNote, parse_checkpoint
 from adtally.log.signed_document import SUFFIX, verify_document
@@ -34,7 +35,7 @@ class FileLog:
         self.verifier: NoteVerifier | None = None
         """Signs the documents; None believes them unsigned."""
         self._size = 0
-        self._under_way: dict[int, asyncio.Task[list[bytes]]] = {}
+        self._under_way: dict[int, asyncio.Task[Sequence[bytes]]] = {}
 
     async def close(self) -> None:
         """End downloads that nobody waits for."""
@@ -52,7 +53,7 @@ class FileLog:
         self._size = _size_in(note)
         return note
 
-    async def entries(self, start: int, end: int) -> list[bytes]:
+    async def entries(self, start: int, end: int) -> Sequence[bytes]:
         """Entries from ``start`` on, at most to the end of the bulk file that it falls into.
 
         Raises:
@@ -131,52 +132,55 @@ class FileLog:
     def _last_chunk(self) -> int:
         return max(self._size - 1, 0) // BULK_ENTRIES
 
-    async def _chunk(self, number: int) -> list[bytes]:
+    async def _chunk(self, number: int) -> Sequence[bytes]:
         """All entries of a bulk file's range that the log has."""
         first = number * BULK_ENTRIES
         count = min(max(self._size - first, 0), BULK_ENTRIES)
         try:
             if count == BULK_ENTRIES:
-                return _exactly(
-                    decode_bundle(await self._files.read(bulk_file(number).path)), count
-                )
+                content = await self._files.read(bulk_file(number).path)
+                return _exactly(EntryColumns.of_bundle(content), count)
             return await self._bundles(first, count)
         except NotFound:
             if self._pages is None:
                 raise
             return await self._pages.entries(first, first + count)
 
-    async def _bundles(self, first: int, count: int) -> list[bytes]:
+    async def _bundles(self, first: int, count: int) -> Sequence[bytes]:
         full, rest = divmod(count, TILE_WIDTH)
         files = [bundle_file(first // TILE_WIDTH + at) for at in range(full)]
         if rest:
             files.append(bundle_file(first // TILE_WIDTH + full, rest))
         gate = asyncio.Semaphore(_BUNDLES_AT_ONCE)
 
-        async def read(file: LogFile) -> list[bytes]:
+        async def read(file: LogFile) -> bytes:
             async with gate:
                 return await self._bundle(file)
 
         found = await asyncio.gather(*(read(file) for file in files))
-        return [entry for bundle in found for entry in bundle]
+        return _exactly(EntryColumns.of_bundle(b"".join(found)), count)
 
-    async def _bundle(self, file: LogFile) -> list[bytes]:
+    async def _bundle(self, file: LogFile) -> bytes:
         try:
             content = await self._files.read(file.path)
         except NotFound:
             if file.is_full:
                 raise
             # Partial files may be deleted once there is the full one.
-            content = await self._files.read(bundle_file(file.number).path)
-            return decode_bundle(content)[: file.width]
-        return _exactly(decode_bundle(content), file.width)
+            full = await self._files.read(bundle_file(file.number).path)
+            return slice_bundle(full, 0, file.width)
+        found = count_entries(content)
+        if found != file.width:
+            raise _wrong_number(file.width, found)
+        return content
 
 
 def open_pages(files: LogFiles) -> LogClient | None:
     """The service behind these files, if it is one."""
     if not files.name.endswith(SERVICE_PREFIX):
         return None
-    return LogClient(files.name.removesuffix(SERVICE_PREFIX))
+    auth = files.auth if isinstance(files, HttpFiles) else None
+    return LogClient(files.name.removesuffix(SERVICE_PREFIX), auth=auth)
 
 
 def _size_in(note: bytes) -> int:
@@ -187,12 +191,16 @@ def _size_in(note: bytes) -> int:
         return 0
 
 
-def _exactly(entries: Sequence[bytes], width: int) -> list[bytes]:
+def _exactly(entries: EntryColumns, width: int) -> EntryColumns:
     if len(entries) != width:
-        raise InvalidInput(
-            "a file of entries does not hold as many as its path says",
-            field="entries",
-            expected=f"{width} entries",
-            found=f"{len(entries)}",
-        )
-    return list(entries)
+        raise _wrong_number(width, len(entries))
+    return entries
+
+
+def _wrong_number(expected: int, found: int) -> InvalidInput:
+    return InvalidInput(
+        "a file of entries does not hold as many as its path says",
+        field="entries",
+        expected=f"{expected} entries",
+        found=f"{found}",
+    )

@@ -101,6 +101,14 @@ class LogClient:
         document = await self._get("/log/proofs/consistency", {"first": first, "second": second})
         return Fields(document, "consistency proof").hashes("proof")
 
+    async def event_proof(self, publisher: int, event_id: str, params: Params) -> bytes:
+        """A proof bundle of a publisher's event; not checked here.
+
+        Args:
+            params: as ``GET /v1/events/{member}/{id}/proof`` takes them.
+        """
+        return (await self._transport.get(f"/events/{publisher}/{event_id}/proof", params)).content
+
     # Documents ---------------------------------------------------------------------------------
 
     async def deployment(self) -> object:

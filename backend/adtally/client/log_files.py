@@ -10,8 +10,10 @@ import asyncio
 from pathlib import Path
 from typing import Protocol
 
+import httpx
+
 from adtally.client.transport import RetryPolicy, Transport
-from adtally.errors import AdtallyError, InvalidInput, NotFound
+from adtally.errors import AdtallyError, InvalidInput, NotAllowed, NotFound, VerificationFailed
 
 SERVICE_PREFIX = "/v1/log"
 
@@ -35,19 +37,32 @@ class HttpFiles:
 
     Args:
         url: what the paths are appended to, without a slash at its end.
+        auth: signs grants where the log is not open to everybody.
     """
 
-    def __init__(self, url: str, retry: RetryPolicy | None = None) -> None:
-        self._transport = Transport(url, retry)
+    def __init__(
+        self, url: str, retry: RetryPolicy | None = None, auth: httpx.Auth | None = None
+    ) -> None:
+        self.auth = auth
+        self._transport = Transport(url, retry, auth)
 
     @property
     def name(self) -> str:
         return self._transport.base_url
 
     async def read(self, path: str) -> bytes:
-        """As ``LogFiles.read``."""
+        """As ``LogFiles.read``; raises NotAllowed where the log is not open to this reader."""
         try:
             return (await self._transport.get(f"{self.name}/{path}")).content
+        except VerificationFailed as error:
+            # Says nothing of the log: whoever reads must not take it for a lie.
+            raise NotAllowed(
+                error.message,
+                field=error.field,
+                expected=error.expected,
+                found=error.found,
+                action="give the key of a member or attestor that may read it (--key-file)",
+            ) from None
         except NotFound:
             raise
         except InvalidInput as error:
@@ -88,7 +103,9 @@ class FolderFiles:
         """Nothing to close."""
 
 
-async def find_files(where: str, retry: RetryPolicy | None = None) -> LogFiles:
+async def find_files(
+    where: str, retry: RetryPolicy | None = None, auth: httpx.Auth | None = None
+) -> LogFiles:
     """The files of a log by address or folder: a service's, or any web server's.
 
     Raises:
@@ -103,7 +120,7 @@ async def find_files(where: str, retry: RetryPolicy | None = None) -> LogFiles:
     base = where.rstrip("/")
     refused: AdtallyError | None = None
     for url in (base.removesuffix(SERVICE_PREFIX) + SERVICE_PREFIX, base):
-        files = HttpFiles(url, retry)
+        files = HttpFiles(url, retry, auth)
         try:
             await files.read("checkpoint")
         except NotFound as error:

@@ -25,11 +25,16 @@ from adtally.client.fields import Fields
 from adtally.client.file_log import FileLog, open_pages
 from adtally.client.log_cache import CachedFiles, StateFolder, default_cache, forget
 from adtally.client.log_files import FolderFiles, LogFiles, find_files
+from adtally.client.read_auth import ReadAuth
+from adtally.client.service_facts import ServiceFacts
+from adtally.columns.hashing import Hashing, checked
 from adtally.commands.audit_inputs import read_copies, read_receipts
 from adtally.commands.audit_page import Tokens, audit_page
 from adtally.commands.audit_progress import AuditProgress
 from adtally.commands.audit_table import show_deployment, show_report
+from adtally.commands.private_keys import read_key
 from adtally.errors import AdtallyError, InvalidInput
+from adtally.kernel.sha256 import leaf_hashes, node_hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class AuditOptions:
         cache: where downloads and states are kept; None is a folder in the user's cache.
         from_scratch: forget what earlier audits left.
         receipts, compare: files and addresses to hold the log against.
+        key_file: key that reads a log that is not public; None reads as anybody.
+        member: whose event key that is; 0 for an attestor's key.
     """
 
     log: str
@@ -57,6 +64,8 @@ class AuditOptions:
     from_scratch: bool = False
     receipts: tuple[Path, ...] = ()
     compare: tuple[str, ...] = ()
+    key_file: Path | None = None
+    member: int = 0
 
 
 async def audit(options: AuditOptions, console: Console) -> bool:
@@ -67,7 +76,7 @@ async def audit(options: AuditOptions, console: Console) -> bool:
     """
     # Before the log is asked: whoever saw more than it is served was lied to less.
     receipts = read_receipts(options.receipts)
-    files = await find_files(options.log)
+    files = await open_files(options)
     site = _Site(options, files)
     try:
         document = await site.public.deployment()
@@ -88,6 +97,23 @@ async def audit(options: AuditOptions, console: Console) -> bool:
     _write(report, options, tokens)
     show_report(report, console)
     return report.ok
+
+
+async def open_files(options: AuditOptions) -> LogFiles:
+    """The log's files; with a grant where a key is given.
+
+    Raises:
+        AdtallyError: there is no log, or it does not answer; NotFound or InvalidInput for the key.
+    """
+    files = await find_files(options.log)
+    if options.key_file is None:
+        return files
+    try:
+        facts = ServiceFacts.from_json(await FileLog(files).deployment())
+        auth = ReadAuth(facts.domain, read_key(options.key_file), options.member)
+    finally:
+        await files.close()
+    return await find_files(options.log, auth=auth)
 
 
 class _Site:
@@ -160,6 +186,7 @@ class _Site:
             self._record,
             AuditExtras(
                 memory=memory,
+                hashing=checked(Hashing(leaf_hashes, node_hashes)),
                 served=self.public,
                 files=files if isinstance(files, FolderFiles) else None,
                 receipts=extras.receipts,

@@ -1,5 +1,7 @@
 """``adtally verify``: a receipt or a proof that somebody handed over, checked offline.
 
+Proof bundles are for ``verify_bundle``; what is here reads the JSON that the service answers.
+
 Against a deployment file alone the signature or the arithmetic is checked; with a chain, also
 that what it leads to was anchored.
 """
@@ -17,12 +19,14 @@ from adtally.chain.contracts.event_log import EventLog
 from adtally.chain.deployment import Deployment
 from adtally.client.fields import Fields
 from adtally.client.receipts import receipt_from_fields
+from adtally.commands.verify_bundle import Against, check_bundle
 from adtally.errors import InvalidInput, VerificationFailed
 from adtally.events.eip712 import Receipt, log_domain, receipt_digest
 from adtally.events.signature import require_signer
 from adtally.log.proof import verify_consistency, verify_inclusion
+from adtally.proofs.bundle import MAGIC
 from adtally.rfc9162 import leaf_hash
-from adtally.types import Checkpoint
+from adtally.types import Checkpoint, Hash
 
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 
@@ -37,23 +41,38 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """What to check against; ``entry_file`` holds the entry's bytes of an inclusion proof."""
+    """What to check against.
+
+    Attributes:
+        entry_file: holds the entry's bytes that an inclusion proof is about.
+        block_hashes: blocks that are part of the chain, for a bundle without an RPC.
+        as_json: print what was found as one JSON document.
+    """
 
     file: Path
     deployment: Path
     rpc_url: str | None
     entry_file: Path | None
+    block_hashes: tuple[Hash, ...] = ()
+    as_json: bool = False
 
 
-async def verify(options: VerifyOptions, console: Console) -> None:
+async def verify(options: VerifyOptions, console: Console) -> bool:
     """Check a file; says what was shown and what was not.
+
+    Returns:
+        Whether everything that the file is about was shown.
 
     Raises:
         VerificationFailed: a signature or proof does not verify, or a promise was broken.
         InvalidInput: the file is neither receipt nor proof.
     """
+    data = _read(options.file)
+    if data.startswith(MAGIC):
+        against = Against(options.deployment, options.rpc_url, options.block_hashes)
+        return await check_bundle(data, against, console, as_json=options.as_json)
     deployment = Deployment.load(options.deployment)
-    fields = Fields(_read_json(options.file), "receipt or proof")
+    fields = Fields(_json(options.file, data), "receipt or proof")
     if "receipt" in fields.names():
         fields = fields.inner("receipt")
     names = set(fields.names())
@@ -77,7 +96,7 @@ async def verify(options: VerifyOptions, console: Console) -> None:
         console.print(f"[green]ok[/green]  {line}", highlight=False)
     if options.rpc_url is None:
         console.print("[dim]not checked against the chain: give --rpc-url for that[/dim]")
-        return
+        return True
     chain = Chain(options.rpc_url, deployment.finality)
     try:
         await deployment.check(chain)
@@ -86,6 +105,7 @@ async def verify(options: VerifyOptions, console: Console) -> None:
     finally:
         await chain.close()
     console.print(line, highlight=False)
+    return True
 
 
 def _verify_receipt(receipt: Receipt, signature: bytes, deployment: Deployment) -> Verified:
@@ -156,12 +176,24 @@ async def _on_chain(
     )
 
 
-def _read_json(path: Path) -> object:
+def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise ValueError(f"larger than {_MAX_FILE_BYTES} bytes")
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
         raise InvalidInput(
-            "the file can't be read", field=str(path), expected="a JSON document", found=str(error)
+            "the file can't be read", field=str(path), expected="a readable file", found=str(error)
+        ) from None
+
+
+def _json(path: Path, data: bytes) -> object:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            "the file can't be read",
+            field=str(path),
+            expected="a proof bundle or JSON",
+            found=str(error),
         ) from None

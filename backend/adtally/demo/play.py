@@ -200,6 +200,8 @@ async def _audit(stage: Stage) -> AuditOutcome:
         *("--rpc-url", stage.chain.rpc.url),
         *("--deployment", str(stage.deployment_path)),
         *("--json", str(json_path)),
+        *("--cache", str(stage.directory / "audit-cache")),
+        "--from-scratch",
     )
     process = ChildProcess("audit", command, stage.directory / "audit.log")
     process.start()

@@ -27,7 +27,10 @@ MAX_BATCH_EVENTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SignedBatch:
-    """A batch as its sender signed it; ``records`` are canonical with the verdict byte zero."""
+    """A batch as its sender signed it; ``records`` are canonical with the verdict byte zero.
+
+    Sequences that know the root of their tree have it as ``tree_root``.
+    """
 
     chain_id: int
     member: int
@@ -39,7 +42,7 @@ class SignedBatch:
     @property
     def records_root(self) -> Hash:
         """RFC 9162 tree root over the records: one of them can be proven without the others."""
-        # Records that are kept as an array know it.
+        # Not ``isinstance``: with a protocol it takes longer than the signature's digest.
         known: Hash | None = getattr(self.records, "tree_root", None)
         return tree_root(self.records) if known is None else known
 

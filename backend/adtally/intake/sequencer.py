@@ -254,6 +254,13 @@ class Sequencer:
         result: T = await job.future
         return result
 
+    @property
+    def facts_entries(self) -> Sequence[tuple[int, bytes]]:
+        """Everything in the log that is neither envelope nor record: leaf index and bytes, in
+        order. It only grows, so a copy of what is there may be read by any thread.
+        """
+        return self._facts
+
     def checkpoint(self, tree_size: int | None = None) -> Checkpoint:
         """The checkpoint at a durable size, by default the newest."""
         size = self.tree.size if tree_size is None else tree_size

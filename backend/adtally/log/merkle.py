@@ -107,6 +107,15 @@ class MerkleTree:
             raise _out_of_range("index", f"0 to {size - 1}", index)
         return self._path(0, index, size)
 
+    def proven_leaf(self, index: int, size: int | None = None) -> tuple[Hash, Hash, list[Hash]]:
+        """A leaf's hash, the root of the first ``size`` leaves, and the audit path between them.
+
+        Raises:
+            InvalidInput: no such size, or no such leaf in it.
+        """
+        path = self.inclusion_proof(index, size)
+        return self.leaf(index), self.root(size), path
+
     def consistency_proof(self, first: int, second: int | None = None) -> list[Hash]:
         """Proof that the first ``second`` leaves extend the first ``first`` (2.1.4.1).
 

@@ -130,6 +130,15 @@ class StoredTree(MerkleTree):
         self._check_path(super().leaf(index), index, size, proof)
         return proof
 
+    def proven_leaf(self, index: int, size: int | None = None) -> tuple[Hash, Hash, list[Hash]]:
+        # One check for all three: the root is tied to the newest one, leaf and path to the root.
+        size = self._checked_size(size)
+        path = super().inclusion_proof(index, size)
+        leaf, root = super().leaf(index), self.root(size)
+        with self._checking(f"the path from leaf {index}"):
+            verify_inclusion(leaf, index, size, path, root)
+        return leaf, root, path
+
     def consistency_proof(self, first: int, second: int | None = None) -> list[Hash]:
         second = self._checked_size(second)
         proof = super().consistency_proof(first, second)

@@ -8,34 +8,21 @@ and no publisher was ever paid more than its line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from typing import NamedTuple
 
 from adtally.events.record import AdEvent, EventType
 from adtally.events.verdict import Verdict
 from adtally.settlement.rates import (
     MILLI,
+    counts_amount_milli,
     event_amount_milli,
     lowest_line_base_units,
     reserve_base_units,
 )
 from adtally.types import Counts, Line
 from adtally.verification.fact_state import CampaignFacts, OrderFacts
-
-_MONEY_BYTES = 24
-"""Of an amount in thousandths of base units of at most 128 bits."""
-_LINES = np.dtype(
-    [
-        ("campaign", "<u4"),
-        ("publisher", "<u4"),
-        ("counts", "<u8", (len(EventType),)),
-        ("amount_milli", f"V{_MONEY_BYTES}"),
-        ("highest_base_units", f"V{_MONEY_BYTES}"),
-    ]
-)
 
 
 @dataclass(slots=True)
@@ -48,6 +35,12 @@ class _LineAccrual:
     def amount_base_units(self) -> int:
         return self.amount_milli // MILLI
 
+    def add(self, counts: Counts) -> None:
+        self.counts[EventType.IMPRESSION] += counts.impressions
+        self.counts[EventType.VIEWABLE] += counts.viewables
+        self.counts[EventType.CLICK] += counts.clicks
+        self.counts[EventType.CONVERSION] += counts.conversions
+
     def frozen_counts(self) -> Counts:
         return Counts(
             self.counts[EventType.IMPRESSION],
@@ -55,6 +48,23 @@ class _LineAccrual:
             self.counts[EventType.CLICK],
             self.counts[EventType.CONVERSION],
         )
+
+
+class LineDump(NamedTuple):
+    """What is known of one line."""
+
+    campaign: int
+    publisher: int
+    counts: Counts
+    amount_milli: int
+    highest_base_units: int
+
+
+class AccrualsDump(NamedTuple):
+    """Every line, and how many corrections each campaign has."""
+
+    lines: Sequence[LineDump]
+    corrections: Mapping[int, int]
 
 
 class Accruals:
@@ -84,6 +94,19 @@ class Accruals:
         line.highest_base_units = max(line.highest_base_units, after)
         self._lines_total[campaign.id] = self.lines_total_base_units(campaign.id) + after - before
 
+    def charge_many(
+        self, campaign: CampaignFacts, order: OrderFacts, publisher: int, counts: Counts
+    ) -> None:
+        """Book many events of one line that the rules let pass, in whatever order they came."""
+        line = self._lines.setdefault(campaign.id, {}).setdefault(publisher, _LineAccrual())
+        before = line.amount_base_units
+        line.add(counts)
+        line.amount_milli += counts_amount_milli(order.rates, counts)
+        # Without corrections in between it only rose.
+        line.highest_base_units = max(line.highest_base_units, line.amount_base_units)
+        total = self.lines_total_base_units(campaign.id) + line.amount_base_units - before
+        self._lines_total[campaign.id] = total
+
     def after_taking_back(
         self, campaign: CampaignFacts, order: OrderFacts, event: AdEvent
     ) -> tuple[int, int]:
@@ -111,6 +134,11 @@ class Accruals:
         milli = line.amount_milli if line is not None else 0
         return milli // MILLI, (milli + event_amount_milli(order.rates, event.type)) // MILLI
 
+    def line_milli(self, campaign: int, publisher: int) -> int:
+        """Exact amount of a line in thousandths of a base unit."""
+        line = self._lines.get(campaign, {}).get(publisher)
+        return 0 if line is None else line.amount_milli
+
     def lines_total_base_units(self, campaign: int) -> int:
         """Sum of the campaign's floored lines."""
         return self._lines_total.get(campaign, 0)
@@ -132,34 +160,24 @@ class Accruals:
         """Sum of the campaign's lines' counts."""
         return sum((line.counts for line in self.lines(campaign)), Counts())
 
-    def arrays(self) -> dict[str, Any]:
-        """All that it knows, as NumPy arrays by name."""
+    def dump(self) -> AccrualsDump:
+        """Everything that is known."""
         lines = [
-            (
-                campaign,
-                publisher,
-                [line.counts[kind] for kind in EventType],
-                line.amount_milli.to_bytes(_MONEY_BYTES, "big"),
-                line.highest_base_units.to_bytes(_MONEY_BYTES, "big"),
-            )
-            for campaign, of_campaign in self._lines.items()
-            for publisher, line in of_campaign.items()
-        ]
-        corrections = list(self._corrections.items())
-        return {
-            "lines": np.array(lines, dtype=_LINES),
-            "corrections": np.array(corrections, dtype=np.uint64).reshape(-1, 2),
-        }
+            LineDump(campaign, publisher, line.frozen_counts(), line.amount_milli,
+                     line.highest_base_units)
+            for campaign, lines in self._lines.items()
+            for publisher, line in lines.items()
+        ]  # fmt: skip
+        return AccrualsDump(lines, dict(self._corrections))
 
-    def load_arrays(self, dump: Mapping[str, Any]) -> None:
-        """Know what ``arrays`` gave."""
-        for campaign, publisher, counts, milli, highest in dump["lines"].tolist():
-            line = _LineAccrual(
-                dict(zip(EventType, map(int, counts), strict=True)),
-                int.from_bytes(milli, "big"),
-                int.from_bytes(highest, "big"),
-            )
-            self._lines.setdefault(campaign, {})[publisher] = line
-            total = self.lines_total_base_units(campaign) + line.amount_base_units
-            self._lines_total[campaign] = total
-        self._corrections = {int(key): int(count) for key, count in dump["corrections"].tolist()}
+    def load(self, dump: AccrualsDump) -> None:
+        """Know only what ``dump`` gave."""
+        self._lines, self._lines_total = {}, {}
+        self._corrections = dict(dump.corrections)
+        for each in dump.lines:
+            line = _LineAccrual(amount_milli=each.amount_milli)
+            line.add(each.counts)
+            line.highest_base_units = each.highest_base_units
+            self._lines.setdefault(each.campaign, {})[each.publisher] = line
+            total = self.lines_total_base_units(each.campaign) + line.amount_base_units
+            self._lines_total[each.campaign] = total

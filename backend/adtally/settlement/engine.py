@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from adtally.errors import VerificationFailed
+from adtally.errors import NotFound, VerificationFailed
 from adtally.events.record import VERDICT_OFFSET, AdEvent, clear_verdict
 from adtally.events.verdict import Verdict, Verdicts
 from adtally.settlement.accrual import Accruals
@@ -16,7 +16,7 @@ from adtally.verification.judge import Judge
 from adtally.verification.rule_set import RuleSet
 
 EngineDump = Mapping[str, Any]
-"""NumPy arrays by name."""
+"""NumPy arrays by name; none from an engine that can't be put aside."""
 
 
 class AccrualBooks(Protocol):
@@ -92,6 +92,7 @@ class Engine(Protocol):
         """Know what ``dump`` gave; the facts are as they were then.
 
         Raises:
+            NotFound: the engine can't be put aside.
             Overloaded: the ids need more memory than there is now.
         """
 
@@ -132,13 +133,12 @@ class PlainEngine:
         )
 
     def dump(self) -> EngineDump:
-        """As ``Engine.dump``."""
-        return self._index.dump() | self.accruals.arrays()
+        """Nothing: the reference is always built from the log."""
+        return {}
 
     def load(self, dump: EngineDump) -> None:
-        """As ``Engine.load``."""
-        self._index.load(dump)
-        self.accruals.load_arrays(dump)
+        """As ``Engine.load``: it can't."""
+        raise NotFound("the reference is built from the log, not from a snapshot")
 
 
 def unjudged(record: bytes) -> AdEvent:

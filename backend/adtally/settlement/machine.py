@@ -39,7 +39,7 @@ FactsEntry = ChainFacts | Declaration | RulesFacts | TimeFacts | Correction
 
 
 @dataclass(slots=True)
-class _OpenBatch:
+class OpenBatch:
     """An envelope whose records are still being replayed."""
 
     envelope: Envelope
@@ -90,7 +90,7 @@ class LogMachine:
         self.corrections = Corrections(self.facts, self._engine)
         self._next_sequence: dict[int, int] = {}
         self._verify_signatures = verify_signatures
-        self._open: _OpenBatch | None = None
+        self._open: OpenBatch | None = None
 
     @property
     def accruals(self) -> AccrualBooks:
@@ -144,10 +144,10 @@ class LogMachine:
             error.message = f"entry {self.size}: {error.message}"
             raise
 
-    def _opened(self, envelope: Envelope) -> _OpenBatch:
+    def _opened(self, envelope: Envelope) -> OpenBatch:
         check_batch_header(envelope.member, envelope.sequence, envelope.count)
         self._check_time(envelope.received_at_ms)
-        return _OpenBatch(envelope, [])
+        return OpenBatch(envelope, [])
 
     def _apply_record(self, record: bytes) -> None:
         if self._open is None:
@@ -293,6 +293,15 @@ class LogMachine:
         return member
 
     def _take(self, batch: SignedBatch, received_at_ms: int) -> Verdicts:
+        sender, rules = self._admit(batch, received_at_ms)
+        records = self._engine.parse(batch.records)
+        verdicts = self._engine.judge(records, sender, received_at_ms, rules)
+        self._next_sequence[batch.member] = batch.sequence + 1
+        self.last_received_at_ms = received_at_ms
+        return verdicts
+
+    def _admit(self, batch: SignedBatch, received_at_ms: int) -> tuple[MemberFacts, RuleSet]:
+        """Who sent a batch that may stand here, and the rules for it; nothing changes."""
         rules = self._rules_in_force()
         sender = self.check_sender(batch, received_at_ms)
         expected = self.next_sequence(batch.member)
@@ -304,11 +313,7 @@ class LogMachine:
                 found=str(batch.sequence),
                 action="send batches of one member one after the other, without gaps",
             )
-        records = self._engine.parse(batch.records)
-        verdicts = self._engine.judge(records, sender, received_at_ms, rules)
-        self._next_sequence[batch.member] = expected + 1
-        self.last_received_at_ms = received_at_ms
-        return verdicts
+        return sender, rules
 
     # Facts -------------------------------------------------------------------------------------
 

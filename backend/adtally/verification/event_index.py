@@ -7,21 +7,13 @@ dropped whole. Dropping can't be observed: below the floors of ``age_floors`` no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from adtally.events.record import AdEvent, EventType
 from adtally.verification.age_floors import AgeFloors
 from adtally.verification.rule_set import RuleSet
 
 MINUTE_MS = 60_000
-
-_KEY = [("minute", "<i8"), ("publisher", "<u4"), ("type", "u1"), ("id", "V16")]
-_SEEN = np.dtype([*_KEY, ("digest", "V16")])
-_PARENTS = np.dtype([*_KEY, ("campaign", "<u4"), ("occurred_at_ms", "<i8"), ("used_by", "<u4")])
 
 EventKey = tuple[int, EventType, bytes]
 """Publisher (member id), event type and event id."""
@@ -107,41 +99,6 @@ class EventIndex:
             self._pruned_to = minutes
             _drop_before(self._seen, minutes[0])
             _drop_before(self._parents, minutes[1])
-
-    def dump(self) -> dict[str, Any]:
-        """All that it knows, as NumPy arrays by name."""
-        seen = [(m, *k, d) for m, table in self._seen.items() for k, d in table.items()]
-        parents = [
-            (m, *k, p.campaign, p.occurred_at_ms, sum(1 << used for used in p.used_by))
-            for m, table in self._parents.items()
-            for k, p in table.items()
-        ]
-        floors = self.floors
-        return {
-            "seen": np.array(seen, dtype=_SEEN),
-            "parents": np.array(parents, dtype=_PARENTS),
-            "pruned_to": np.array(self._pruned_to, dtype=np.int64),
-            "floors": np.array(
-                (floors.oldest_event_ms, floors.oldest_impression_ms, floors.oldest_click_ms),
-                dtype=np.int64,
-            ),
-        }
-
-    def load(self, dump: Mapping[str, Any]) -> None:
-        """Know what ``dump`` gave."""
-        for minute, publisher, kind, event_id, digest in dump["seen"].tolist():
-            key = (publisher, EventType(kind), event_id)
-            self._seen.setdefault(minute, {})[key] = digest
-        for minute, publisher, kind, event_id, campaign, at_ms, used in dump["parents"].tolist():
-            used_by = {each for each in EventType if used >> each & 1}
-            table = self._parents.setdefault(minute, {})
-            table[publisher, EventType(kind), event_id] = Parent(campaign, at_ms, used_by)
-        first, second = dump["pruned_to"].tolist()
-        self._pruned_to = (first, second)
-        floors = self.floors
-        floors.oldest_event_ms, floors.oldest_impression_ms, floors.oldest_click_ms = dump[
-            "floors"
-        ].tolist()
 
 
 def _drop_before(table: dict[int, dict[EventKey, bytes]] | dict[int, dict[EventKey, Parent]],

@@ -29,12 +29,13 @@ STRANGER_KEY = b"\x09" * 32
 OPEN = (
     "/v1/health", "/v1/status", "/v1/deployment", "/v1/anchors", "/v1/log/checkpoint",
     "/v1/log/deployment.json", "/v1/log/anchors.json", "/v1/log/cosigners.json",
+    "/v1/log/deployment.json.note", "/v1/log/anchors.json.note", "/v1/log/cosigners.json.note",
     "/v1/log/tile/0/000.p/5", "/v1/log/proofs/inclusion?index=0",
     "/v1/log/proofs/consistency?first=1", "/openapi.json", "/docs",
 )  # fmt: skip
 EVERYTHING = (
     "/v1/log/entries?start=0", "/v1/log/tile/entries/000.p/5", "/v1/campaigns",
-    "/v1/log/campaigns.json", "/v1/payments", "/v1/transactions",
+    "/v1/log/campaigns.json", "/v1/log/campaigns.json.note", "/v1/payments", "/v1/transactions",
     f"/v1/attestations/requests?attestor=0x{'11' * 20}",
 )  # fmt: skip
 OF_THE_CAMPAIGN = (f"/v1/campaigns/{CAMPAIGN}", f"/v1/campaigns/{CAMPAIGN}/statements")

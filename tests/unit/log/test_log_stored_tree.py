@@ -144,6 +144,7 @@ def answers(size: int) -> list[Callable[[MerkleTree], object]]:
         asked.append(lambda tree, second=second: tree.root(second))
         for other in range(second):
             asked.append(lambda tree, i=other, n=second: tree.inclusion_proof(i, n))
+            asked.append(lambda tree, i=other, n=second: tree.proven_leaf(i, n))
             asked.append(lambda tree, i=other, n=second: tree.consistency_proof(i, n))
     asked += [lambda tree, index=index: tree.leaf(index) for index in range(size)]
     return asked
@@ -203,6 +204,7 @@ class LyingDisk(OsFiles):
         lambda tree: tree.leaf(13),
         lambda tree: tree.root(100),
         lambda tree: tree.inclusion_proof(13, 100),
+        lambda tree: tree.proven_leaf(13, 100),
         lambda tree: tree.consistency_proof(50, 100),
         lambda tree: tree.consistency_proof(50),
     ],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from adtally.columns.engine import ColumnEngine
 from adtally.events.facts import DeclarationKind, RulesFacts
 from adtally.events.record import AdEvent, EventType, NetworkClass, UserAgentClass
 from adtally.events.verdict import Verdict
+from adtally.settlement.engine import PlainEngine
 from adtally.settlement.machine import LogMachine
 from adtally.types import Cut, Rates, Role
 from adtally.verification.rule_set import RuleSet
@@ -26,6 +29,12 @@ from support.world import (
 )
 
 HOUR_MS = 3_600_000
+
+
+@pytest.fixture(params=[PlainEngine, ColumnEngine], autouse=True)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worlds' machines judge by the reference, then by what audits run instead."""
+    monkeypatch.setattr("support.world.LogMachine", partial(LogMachine, engine=request.param))
 
 
 @pytest.fixture
@@ -206,9 +215,11 @@ def test_judge__campaign_and_order__refusals(world: World) -> None:
     assert judge(world, machine, world.event(campaign=99)) == [Verdict.UNKNOWN_CAMPAIGN]
     campaign = machine.facts.campaigns[CAMPAIGN]
     campaign.orders[ALICE].ends_at_seconds = world.now_ms // 1000
+    machine.facts.version += 1
     before = world.event(occurred_at_ms=world.now_ms - 1)
     assert judge(world, machine, before, world.event()) == [Verdict.ACCEPTED, Verdict.ORDER_ENDED]
     del campaign.orders[ALICE]
+    machine.facts.version += 1
     assert judge(world, machine, world.event()) == [Verdict.NO_ORDER]
 
 

@@ -51,6 +51,13 @@ async def latest_anchor(session: AsyncSession) -> AnchorRow | None:
     return None if model is None else _anchor(model, None)
 
 
+async def first_anchor_from(session: AsyncSession, tree_size: int) -> AnchorRow | None:
+    """The smallest final anchor of at least ``tree_size`` entries, None if there is none yet."""
+    query = select(Anchor).where(Anchor.tree_size >= tree_size).order_by(Anchor.tree_size).limit(1)
+    model = (await session.scalars(query)).one_or_none()
+    return None if model is None else _anchor(model, None)
+
+
 async def add_transfer(session: AsyncSession, row: TransferRow) -> None:
     """Post money that moved. Each log is posted once: the cursor moves in the same transaction."""
     session.add(

@@ -1,0 +1,1 @@
+"""What an Ethereum block commits to, byte by byte: RLP, Patricia tries, headers, receipts. Pure."""

@@ -1,0 +1,1 @@
+"""Proof bundles: what was logged, counted and paid, in a file that anyone can check. Pure."""
