@@ -29,7 +29,7 @@ from adtally.attestor.signing import SigningDesk
 from adtally.attestor.sources import SourceFailed
 from adtally.attestor.statement_store import StatementStore
 from adtally.errors import AdtallyError
-from adtally.events.facts import ChainFacts
+from adtally.events.facts import ChainFacts, FactLog
 from adtally.events.signature import address_of
 from adtally.log.checkpoint import NoteSigner, sign_checkpoint
 from adtally.log.merkle import MerkleTree
@@ -199,6 +199,11 @@ class Scene:
     @property
     def copy(self) -> LogCopy:
         return self.attesting.follower.copy
+
+    @property
+    def fact_logs(self) -> tuple[FactLog, ...]:
+        """The logs in the log's first chain facts."""
+        return ChainFacts.from_entry(self.source.entries_served[1]).logs
 
     def checkpoint(self, size: int | None = None) -> Checkpoint:
         tree = self.source.tree()

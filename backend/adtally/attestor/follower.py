@@ -50,7 +50,7 @@ class LogFollower:
     ) -> None:
         self.copy = copy
         self.ladder = ladder
-        self._facts = facts
+        self.facts = facts
         self._folder = folder
         self._verifier = verifier
         self._origin = origin
@@ -120,7 +120,7 @@ class LogFollower:
         assert head.summary is not None
         machine = await head.fork()
         try:
-            await self._facts.check(entries, head.summary)
+            await self.facts.check(entries, head.summary)
             older = older_leaves(self.copy, entries, head.size)
             summary = await machine.apply(encode_bundle(entries), older)
             reached = Checkpoint(summary.size, summary.root)

@@ -185,6 +185,18 @@ async def test_attestor__change_on_chain_held_back_beyond_the_lag__refused(
         scene.chain.chain_logs.append(late)
         scene.chain.final_block = 41
         assert "facts_lag" in await scene.refusal()
+        assert "facts_lag" in await scene.refusal(scene.statement())
+        # Once they are in the log it can be signed again; that they were late is for the audit.
+        assert scene.copy.size == scene.checkpoint().tree_size
+        entered = replace(
+            ChainFacts.from_entry(scene.source.entries_served[1]),
+            recorded_at_ms=NOON_MS,
+            first_block=41,
+            last_block=41,
+            logs=(replace(scene.fact_logs[-1], block_number=41),),
+        )
+        scene.source.entries_served.append(entered.to_entry())
+        assert isinstance(await scene.answer(), Signed)
 
 
 @pytest.mark.asyncio
