@@ -29,7 +29,7 @@ from adtally.attestor.signing import SigningDesk
 from adtally.attestor.sources import SourceFailed
 from adtally.attestor.statement_store import StatementStore
 from adtally.errors import AdtallyError
-from adtally.events.facts import ChainFacts
+from adtally.events.facts import ChainFacts, FactLog
 from adtally.events.signature import address_of
 from adtally.log.checkpoint import NoteSigner, sign_checkpoint
 from adtally.log.merkle import MerkleTree
@@ -49,6 +49,8 @@ from support.world import (
 
 KEY = key_of(77)
 ME = address_of(KEY)
+OTHER_KEY = key_of(78)
+OTHER = address_of(OTHER_KEY)
 ADDRESSES = {code: address for address, code in WATCHED_CONTRACTS.items()}
 DOMAINS = Domains(IDENTITY, ESCROW)
 ORIGIN = "log.example/paper"
@@ -127,6 +129,8 @@ class PaperSource:
     note_signer: NoteSigner = NOTE_SIGNER
     away: bool = False
     asked_entries: int = 0
+    other_entries: list[bytes] | None = None
+    """Served in place of what the notes are signed over."""
     refuses: AdtallyError | None = None
 
     def tree(self) -> MerkleTree:
@@ -146,15 +150,17 @@ class PaperSource:
     async def entries(self, start: int, end: int) -> list[bytes]:
         self._require_here()
         self.asked_entries += end - start
-        return self.entries_served[start:end]
+        served = self.entries_served if self.other_entries is None else self.other_entries
+        return served[start:end]
 
     async def consistency_proof(self, first: int, second: int) -> list[Hash]:
         self._require_here()
         return self.tree().consistency_proof(first, second)
 
-    async def signed_by(self, attestor: str) -> list[Any]:
+    async def signed_by(self, attestor: str, after: int = 0) -> list[Any]:
         self._require_here()
-        return [each.to_json() for each in self.signed if f"0x{each.attestor.hex()}" == attestor]
+        found = [each for each in self.signed if f"0x{each.attestor.hex()}" == attestor]
+        return [each.to_json() for each in found[after:]]
 
     async def json(self, path: str, **params: str | int) -> Any:
         self._require_here()
@@ -193,6 +199,11 @@ class Scene:
     @property
     def copy(self) -> LogCopy:
         return self.attesting.follower.copy
+
+    @property
+    def fact_logs(self) -> tuple[FactLog, ...]:
+        """The logs in the log's first chain facts."""
+        return ChainFacts.from_entry(self.source.entries_served[1]).logs
 
     def checkpoint(self, size: int | None = None) -> Checkpoint:
         tree = self.source.tree()
@@ -286,7 +297,7 @@ async def open_scene(
         )
         sources: Any = [source, *peers]
         recall = Recall(record, answers, DOMAINS, ME, book, sources)  # type: ignore[arg-type]
-        rounds = Rounds(attesting, recall, sources[0], sources[1:], [ME])
+        rounds = Rounds(attesting, recall, sources[0], sources[1:], [ME, OTHER])
         if confirm:
             record.confirm()
         yield Scene(folder, source, chain, book, machine, attesting, rounds, recall, seconds)

@@ -132,24 +132,36 @@ class LiveDeployment:
 
     # Finishing ---------------------------------------------------------------------------------
 
-    async def finish(self, names: Sequence[str]) -> tuple[int, str]:
-        """Run ``adtally finish`` against these attestors; exit code and output."""
+    async def finish(self, names: Sequence[str], own: str | None = None) -> tuple[int, str]:
+        """Run ``adtally finish`` against these attestors; exit code and output.
+
+        Args:
+            own: an attestor that does not run, whose folder is opened by the command itself.
+        """
         key_file = self.stage.directory / "gas.key"
         if not key_file.exists():
             key_file.touch(mode=0o600)
             key_file.write_text(GAS_KEY.hex())
             await give_ether(self.stage.chain, address_of(GAS_KEY))
-        log_path = self.stage.directory / "finish.log"
+        arguments = ["--account-key-file", str(key_file)]
+        for name in names:
+            arguments += ["--peer", self.stage.attestor_urls[name]]
+        if own is not None:
+            folder = self.stage.directory / f"attestor-{own}"
+            arguments += ["--data-dir", str(folder), "--key-file", str(folder / "attestor.key")]
+        return await self.command("finish", *arguments)
+
+    async def command(self, name: str, *arguments: str) -> tuple[int, str]:
+        """Run a command that knows chain and deployment; exit code and output."""
+        log_path = self.stage.directory / f"{name}.log"
         log_path.unlink(missing_ok=True)
         command = adtally_command(
-            "finish",
-            *("--account-key-file", str(key_file)),
+            name,
             *("--rpc-url", self.stage.chain.rpc.url),
             *("--deployment", str(self.stage.deployment_path)),
+            *arguments,
         )
-        for name in names:
-            command += ["--peer", self.stage.attestor_urls[name]]
-        process = ChildProcess("finish", command, log_path)
+        process = ChildProcess(name, command, log_path)
         process.start()
         while process.is_running:
             await asyncio.sleep(0.1)

@@ -160,6 +160,7 @@ class AnswerBook:
         self._domains = domains
         self._signatures: dict[Hash, dict[Address, Signed]] = {}
         self._digests: dict[str, list[Hash]] = {}
+        self._of_attestor: dict[Address, list[Signed]] = {}
         self._refusals: dict[tuple[Address, Hash, str], SignedRefusal] = {}
         self._journal = Journal(path)
         for number, line in enumerate(self._journal.lines):
@@ -201,14 +202,9 @@ class AnswerBook:
         found = self._signatures.get(self._domains.digest(content), {})
         return {attestor: signed.signature for attestor, signed in found.items()}
 
-    def all_signed(self, attestor: Address | None = None) -> list[Signed]:
-        """Every signature, or those of one attestor, in the order they came."""
-        return [
-            signed
-            for by_attestor in self._signatures.values()
-            for signed in by_attestor.values()
-            if attestor in (None, signed.attestor)
-        ]
+    def all_signed(self, attestor: Address, after: int = 0) -> list[Signed]:
+        """An attestor's signatures in the order they came, but for the first ``after``."""
+        return self._of_attestor.get(attestor, [])[after:]
 
     def of_subject(self, subject: str) -> list[Signed]:
         """Everything that was signed under a name, by whomever."""
@@ -231,6 +227,7 @@ class AnswerBook:
         if digest not in self._signatures:
             self._digests.setdefault(signed.subject, []).append(digest)
         self._signatures.setdefault(digest, {})[signed.attestor] = signed
+        self._of_attestor.setdefault(signed.attestor, []).append(signed)
 
     def _keep_refusal(self, refusal: SignedRefusal) -> None:
         self._refusals[_refusal_key(refusal)] = refusal

@@ -12,6 +12,7 @@ from typing import Protocol
 from adtally.errors import AdtallyError, ChainUnavailable, InvalidInput, VerificationFailed
 from adtally.events.attested import Refusal, shortened
 from adtally.events.batch import ENVELOPE_KIND, Envelope
+from adtally.events.correction import CORRECTION_KIND, Correction
 from adtally.events.facts import CHAIN_FACTS_KIND, ChainFacts
 from adtally.events.record import RECORD_KIND
 from adtally.types import Checkpoint, Hash, Statement
@@ -138,6 +139,19 @@ def require_complete(log: StoredEntries, size: int) -> None:
                 )
             return
         end = start
+
+
+def newest_judged(log: StoredEntries, size: int) -> tuple[int, int] | None:
+    """Leaf index and time (ms) of the newest envelope or correction among ``size`` entries."""
+    for end in range(size, 0, -_LOOK_BACK):
+        start = max(0, end - _LOOK_BACK)
+        entries = log.entries(start, end)
+        for at in range(len(entries) - 1, -1, -1):
+            if entries[at][0] == ENVELOPE_KIND:
+                return start + at, Envelope.from_entry(entries[at]).received_at_ms
+            if entries[at][0] == CORRECTION_KIND:
+                return start + at, Correction.from_entry(entries[at]).recorded_at_ms
+    return None
 
 
 def whole_entries(entries: Sequence[bytes]) -> int:

@@ -17,9 +17,11 @@ from adtally.attestation.judgement import (
     compare_order,
     compare_root,
     compare_statement,
+    newest_judged,
     refusal_of,
     require_complete,
 )
+from adtally.attestation.reference_state import Summary
 from adtally.attestation.requests import AttestationRequest
 from adtally.attestor.chain_book import ChainBook
 from adtally.attestor.follower import LogFollower
@@ -35,7 +37,9 @@ from adtally.errors import (
     StorageFailed,
     VerificationFailed,
 )
+from adtally.events.facts import CHAIN_FACTS_KIND, RULES_KIND
 from adtally.types import Checkpoint, Line, Statement
+from adtally.verification.facts_lag import Judged
 
 logger = logging.getLogger(__name__)
 
@@ -152,6 +156,7 @@ class Attesting:
             )
         compare_root(copy.tree.root(checkpoint.tree_size), checkpoint)
         require_complete(copy, checkpoint.tree_size)
+        await self._require_fresh_facts(checkpoint.tree_size)
         if statement is None:
             return await self.desk.sign(checkpoint)
         if statement.tree_size != checkpoint.tree_size:
@@ -162,6 +167,34 @@ class Attesting:
                 found=str(statement.tree_size),
             )
         return await self._judge_statement(statement)
+
+    async def _require_fresh_facts(self, size: int) -> None:
+        """Nothing is signed while facts are missing that its last batch had to be judged by."""
+        copy = self.follower.copy
+        newest = newest_judged(copy, size)
+        if newest is None:
+            return
+        summary = await self._summary_at(size)
+        if summary.rules is None:
+            return
+        through = -1 if summary.facts_block is None else summary.facts_block
+        lag = summary.rules.max_facts_lag_seconds
+        await self.follower.facts.require_fresh(Judged(through, *newest, lag))
+
+    async def _summary_at(self, size: int) -> Summary:
+        """Facts and rules as they are at a size that is stored."""
+        ladder, copy = self.follower.ladder, self.follower.copy
+        kinds = (bytes((CHAIN_FACTS_KIND,)), bytes((RULES_KIND,)))
+        since = (entry for piece in copy.pieces(size, copy.size) for entry in piece)
+        if not any(entry[:1] in kinds for entry in since):
+            assert ladder.head.summary is not None
+            return ladder.head.summary
+        machine = await ladder.at(size)
+        try:
+            assert machine.summary is not None
+            return machine.summary
+        finally:
+            machine.close()
 
     async def _judge_statement(self, statement: Statement) -> Signed:
         own, lines = await self.computed(

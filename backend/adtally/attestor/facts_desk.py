@@ -8,10 +8,9 @@ from typing import Protocol
 from adtally.attestation.reference_state import Summary
 from adtally.errors import ChainUnavailable, VerificationFailed
 from adtally.events.facts import CHAIN_FACTS_KIND, ChainFacts, ContractCode
-from adtally.events.record import RECORD_KIND
 from adtally.types import Address, BlockStamp, ChainLog
 from adtally.verification.facts_check import check_chain_facts, watched_logs
-from adtally.verification.facts_lag import Judged, JudgedTrace
+from adtally.verification.facts_lag import Judged
 
 
 class ChainView(Protocol):
@@ -51,8 +50,7 @@ class FactsDesk:
             before: where the machine stands before them.
 
         Raises:
-            VerificationFailed: they contradict the chain, or a change on chain was left out of
-                the log for longer than the rules allow.
+            VerificationFailed: they contradict the chain.
             ChainUnavailable: this node can't tell yet.
         """
         parts: list[ChainFacts] = []
@@ -65,7 +63,6 @@ class FactsDesk:
             if facts.part + 1 == facts.parts:
                 await self._compare(parts, is_first=last_block is None)
                 parts, last_block = [], facts.last_block
-        await self._check_lag(entries, before)
 
     async def _compare(self, parts: list[ChainFacts], *, is_first: bool) -> None:
         facts = parts[0]
@@ -92,24 +89,19 @@ class FactsDesk:
             self._contracts,
         )
 
-    async def _check_lag(self, entries: Sequence[bytes], before: Summary) -> None:
-        lag = None if before.rules is None else before.rules.max_facts_lag_seconds
-        trace = JudgedTrace(self._first_block - 1, lag)
-        if before.facts_block is not None:
-            trace = JudgedTrace(before.facts_block, lag)
-        trace.add(
-            (before.size + at, entry)
-            for at, entry in enumerate(entries)
-            if entry[:1] != bytes((RECORD_KIND,))
-        )
-        for judged in trace.stretches:
-            await self._require_fresh(judged)
+    async def require_fresh(self, judged: Judged) -> None:
+        """Check that no change on chain that is too old for what was judged is still missing.
 
-    async def _require_fresh(self, judged: Judged) -> None:
+        Args:
+            judged: the newest envelope or correction, and the facts that stand in the log now.
+
+        Raises:
+            VerificationFailed: one is missing (``docs/spec/facts.md``, How old facts may be).
+        """
         changed_at = await self._first_change_after(judged)
         if changed_at is not None and judged.is_late_for(changed_at):
             raise VerificationFailed(
-                "a change on chain was left out of the log for too long",
+                "a change on chain has been left out of the log for too long",
                 field="facts_lag",
                 expected=f"facts at most {judged.max_lag_seconds} s after their block's time",
                 found=f"entry {judged.index}, received {judged.at_ms // 1000 - changed_at} s "

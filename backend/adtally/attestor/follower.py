@@ -50,7 +50,7 @@ class LogFollower:
     ) -> None:
         self.copy = copy
         self.ladder = ladder
-        self._facts = facts
+        self.facts = facts
         self._folder = folder
         self._verifier = verifier
         self._origin = origin
@@ -80,8 +80,6 @@ class LogFollower:
     async def follow(self, source: LogSource, note: bytes, tip: Checkpoint) -> None:
         """Verify and store everything that a checkpoint covers, which ``read_tip`` gave."""
         await self.advance(source, tip.tree_size, tip, note)
-        if self.copy.size == tip.tree_size and note != self.note:
-            write_atomically(self._folder / "checkpoint", note)
 
     async def advance(self, source: LogSource, target: int, tip: Checkpoint, note: bytes) -> None:
         """Verify and store up to ``target`` entries, which ``tip`` covers.
@@ -92,6 +90,9 @@ class LogFollower:
         """
         while self.copy.size < target:
             await self._take_piece(source, target, tip, note)
+        # At once: should the operator vanish now, nobody could sign another note for this size.
+        if self.copy.size == tip.tree_size and note != self.note:
+            write_atomically(self._folder / "checkpoint", note)
 
     async def _take_piece(
         self, source: LogSource, target: int, tip: Checkpoint, note: bytes
@@ -120,7 +121,7 @@ class LogFollower:
         assert head.summary is not None
         machine = await head.fork()
         try:
-            await self._facts.check(entries, head.summary)
+            await self.facts.check(entries, head.summary)
             older = older_leaves(self.copy, entries, head.size)
             summary = await machine.apply(encode_bundle(entries), older)
             reached = Checkpoint(summary.size, summary.root)

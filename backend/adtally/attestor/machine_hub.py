@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import pickle
 import secrets
 import shutil
@@ -28,7 +30,13 @@ from adtally.attestor.machine_messages import (
 from adtally.errors import AdtallyError, Overloaded
 from adtally.types import Hash, Line, LogIdentity
 
+logger = logging.getLogger(__name__)
+
 _PATIENCE_SECONDS = 60.0
+_FORK_SECONDS = 10.0
+_FORK_TRIES = 3
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""A process that forks has one thread: others would be missing in the child, locks and all."""
 
 
 class MachineGone(Overloaded):
@@ -65,11 +73,17 @@ class Machine:
 
     async def fork(self) -> Machine:
         """Another process with the same state."""
-        token = self._hub.expect()
-        await self._ask(Fork(token))
-        twin = await self._hub.arrived(token)
-        twin.summary = self.summary
-        return twin
+        for _ in range(_FORK_TRIES):
+            token = self._hub.expect()
+            await self._ask(Fork(token))
+            try:
+                twin = await self._hub.arrived(token, _FORK_SECONDS)
+            except MachineGone as error:
+                logger.warning("%s: another is forked", error)
+                continue
+            twin.summary = self.summary
+            return twin
+        raise MachineGone(f"the machine's process {self.pid} does not fork")
 
     async def apply(self, bundle: bytes, older_leaves: dict[int, Hash]) -> Summary:
         """Take in entries. After an error this process is of no use any more.
@@ -97,17 +111,21 @@ class Machine:
         self._writer.close()
 
     async def _ask(self, message: Message) -> Any:
+        # Not given up halfway: whoever asks next would get the answer to this.
+        reply = await asyncio.shield(asyncio.ensure_future(self._exchange(message)))
+        if isinstance(reply, AdtallyError):
+            raise reply
+        return reply
+
+    async def _exchange(self, message: Message) -> Any:
         async with self._lock:
             data = pickle.dumps(message, protocol=5)
             try:
                 self._writer.write(LENGTH.pack(len(data)) + data)
                 await self._writer.drain()
-                reply = await _read(self._reader)
+                return await _read(self._reader)
             except (asyncio.IncompleteReadError, ConnectionError):
-                raise MachineGone(f"the machine's process {self.pid} has ended") from None
-        if isinstance(reply, AdtallyError):
-            raise reply
-        return reply
+                return MachineGone(f"the machine's process {self.pid} has ended")
 
 
 class MachineHub:
@@ -153,10 +171,10 @@ class MachineHub:
         self._expected[token] = asyncio.get_running_loop().create_future()
         return token
 
-    async def arrived(self, token: str) -> Machine:
+    async def arrived(self, token: str, seconds: float = _PATIENCE_SECONDS) -> Machine:
         """The process with this token, once it is here."""
         try:
-            return await asyncio.wait_for(self._expected[token], _PATIENCE_SECONDS)
+            return await asyncio.wait_for(self._expected[token], seconds)
         except TimeoutError:
             raise MachineGone("a machine's process did not come up") from None
         finally:
@@ -179,7 +197,9 @@ class MachineHub:
 
 
 def _started(command: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, env=os.environ | _ONE_THREAD, start_new_session=True
+    )
 
 
 async def _read(reader: asyncio.StreamReader) -> Any:

@@ -53,8 +53,14 @@ async def signed_by(source: LogSource, domains: Domains, attestor: Address) -> l
     Raises:
         SourceFailed: it does not answer.
     """
+    return _verified(source, domains, attestor, await source.signed_by(f"0x{attestor.hex()}"))
+
+
+def _verified(
+    source: LogSource, domains: Domains, attestor: Address, documents: Sequence[object]
+) -> list[Signed]:
     found = []
-    for document in await source.signed_by(f"0x{attestor.hex()}"):
+    for document in documents:
         try:
             signed = domains.read_signed(document)
         except AdtallyError as error:
@@ -65,18 +71,36 @@ async def signed_by(source: LogSource, domains: Domains, attestor: Address) -> l
     return found
 
 
-async def collect(
-    sources: Sequence[LogSource],
-    domains: Domains,
-    attestors: Sequence[Address],
-    book: AnswerBook,
-) -> None:
-    """Keep what other attestors have signed, as their own stores or the operator show it."""
-    for source in sources:
-        for attestor in attestors:
-            try:
-                for signed in await signed_by(source, domains, attestor):
-                    book.add(signed)
-            except SourceFailed as error:
-                logger.debug("%s", error)
-                break
+class Collector:
+    """Keeps what other attestors have signed, as their own stores and their peers' show it.
+
+    Each store is asked for what is new only: theirs are journals, which never change their order.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[LogSource],
+        domains: Domains,
+        attestors: Sequence[Address],
+        book: AnswerBook,
+    ) -> None:
+        self._sources = sources
+        self._domains = domains
+        self._attestors = attestors
+        self._book = book
+        self._seen: dict[tuple[str, Address], int] = {}
+
+    async def collect(self) -> None:
+        """One round; a store that does not answer is passed over."""
+        for source in self._sources:
+            for attestor in self._attestors:
+                key = (source.url, attestor)
+                seen = self._seen.get(key, 0)
+                try:
+                    documents = await source.signed_by(f"0x{attestor.hex()}", seen)
+                except SourceFailed as error:
+                    logger.debug("%s", error)
+                    break
+                for signed in _verified(source, self._domains, attestor, documents):
+                    self._book.add(signed)
+                self._seen[key] = seen + len(documents)

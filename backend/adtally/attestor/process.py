@@ -17,12 +17,14 @@ from adtally.attestation.answers import AnswerBook, Domains
 from adtally.attestation.signing_record import SigningRecord
 from adtally.attestor.attesting import Attesting
 from adtally.attestor.chain_book import ChainBook
+from adtally.attestor.cosigning import Cosigning
 from adtally.attestor.facts_desk import FactsDesk
 from adtally.attestor.follower import LogFollower
 from adtally.attestor.ladder import MachineLadder
 from adtally.attestor.log_copy import LogCopy
 from adtally.attestor.machine_hub import MachineHub
 from adtally.attestor.peers import Peers
+from adtally.attestor.read_auth import AttestorReadAuth
 from adtally.attestor.recall import Recall
 from adtally.attestor.rounds import Rounds
 from adtally.attestor.signers import AttestorSigner
@@ -33,7 +35,7 @@ from adtally.attestor.statement_store import StatementStore
 from adtally.chain.connection import Chain
 from adtally.chain.deployment import Deployment
 from adtally.chain.files import write_atomically
-from adtally.errors import Conflict, ForeignChain, InvalidInput, NotAllowed
+from adtally.errors import AdtallyError, Conflict, ForeignChain, InvalidInput, NotAllowed
 from adtally.events.facts import ContractCode
 from adtally.log.checkpoint import NoteVerifier
 from adtally.log.files import OsFiles
@@ -99,7 +101,8 @@ async def running_attestor(
         chain = Chain(settings.rpc_url, deployment.finality)
         stack.push_async_callback(chain.close)
         await deployment.check(chain)
-        operator = LogSource(settings.service)
+        auth = AttestorReadAuth(deployment.log_identity, signer)
+        operator = LogSource(settings.service, auth=auth)
         stack.push_async_callback(operator.close)
         domains = Domains(deployment.log_identity, deployment.campaign_escrow.address)
         peers = Peers(settings.peers, domains)
@@ -125,12 +128,18 @@ async def running_attestor(
         )
         others = [operator, *peers.sources]
         recall = Recall(record, book, domains, signer.address, chain_book, others)
-        rounds = Rounds(attesting, recall, operator, peers.sources, deployment.attestors)
+        cosigning = Cosigning(
+            settings.data_dir, signer, record, domains, deployment.log_origin, operator
+        )
+        rounds = Rounds(attesting, recall, operator, peers.sources, deployment.attestors, cosigning)
         document = deployment.to_json() | {"note_verifier": str(verifier)}
         site = AttestorSite(attesting, rounds, document, deployment.attestors, settings.data_dir)
         yield RunningAttestor(rounds, site, attesting, recall)
         if follower.ladder.head.size - follower.ladder.snapshot_size >= SNAPSHOT_AT_STOP_ENTRIES:
-            await follower.ladder.snapshot()
+            try:
+                await follower.ladder.snapshot()
+            except (AdtallyError, OSError) as error:
+                logger.warning("no snapshot at the stop, the next start replays more: %s", error)
 
 
 async def _open_follower(

@@ -11,8 +11,9 @@ from typing import Any
 from adtally.attestation.answers import AnswerBook, Signed, SignedRefusal
 from adtally.attestation.requests import AttestationRequest, request_from_json
 from adtally.attestor.attesting import Attesting, Rests
+from adtally.attestor.cosigning import Cosigning
 from adtally.attestor.machine_hub import MachineGone
-from adtally.attestor.peers import collect
+from adtally.attestor.peers import Collector
 from adtally.attestor.recall import Recall
 from adtally.attestor.sources import LogSource, SourceFailed
 from adtally.errors import (
@@ -38,6 +39,7 @@ class Rounds:
         operator: the service.
         peers: other attestors, to follow when the operator is away, and to learn from.
         attestors: of the deployment's set, whose signatures are kept.
+        cosigning: adds this attestor's line to the operator's notes.
     """
 
     def __init__(
@@ -47,12 +49,17 @@ class Rounds:
         operator: LogSource,
         peers: Sequence[LogSource],
         attestors: Sequence[Address],
+        cosigning: Cosigning | None = None,
     ) -> None:
         self._attesting = attesting
         self._recall = recall
         self._operator = operator
         self._peers = peers
-        self._attestors = attestors
+        others = [each for each in attestors if each != attesting.desk.signer.address]
+        desk = attesting.desk
+        # Of peers: what the operator has collected, its attestors have.
+        self._collector = Collector(peers, desk.domains, others, desk.book)
+        self.cosigning = cosigning
         self._address = attesting.desk.signer.address
         self._rests = Rests()
         self._number = 0
@@ -173,6 +180,8 @@ class Rounds:
             note, tip = await follower.read_tip(source)
             async with self.lock:
                 await follower.follow(source, note, tip)
+            if self.cosigning is not None and follower.copy.size == tip.tree_size:
+                await self.cosigning.cosign(note, tip)
         except (SourceFailed, ChainError, Overloaded, NotAllowed, StorageFailed, StorageCorrupt):
             raise
         except AdtallyError as error:
@@ -198,10 +207,24 @@ class Rounds:
         """Signatures of the others; statements that were settled without ours."""
         if self._number % _COLLECT_EVERY_ROUNDS:
             return
-        others = [each for each in self._attestors if each != self._address]
-        domains = self._attesting.desk.domains
-        await collect([self._operator, *self._peers], domains, others, self.book)
+        await self._collector.collect()
         await self._keep_settled()
+        for peer in self._peers:
+            await self._compare_notes(peer)
+
+    async def _compare_notes(self, peer: LogSource) -> None:
+        """What the operator has shown to others must be the log that it shows here."""
+        try:
+            await self._attesting.follower.read_tip(peer)
+        except Conflict as error:
+            key = (peer.url, error.found)
+            if not self._rests.rests(key):
+                self._rests.add(key)
+                logger.critical("%s shows another log: %s", peer.url, error)
+                content = self._attesting.follower.copy.checkpoint()
+                await self._attesting.refuse(error, content, f"the note that {peer.url} has")
+        except AdtallyError as error:
+            logger.debug("%s", error)
 
     async def _keep_settled(self) -> None:
         """Lines and proofs of statements on chain that this attestor has not signed."""

@@ -3,10 +3,14 @@
 Auditors and members use it in the operator's place, unchanged. It is read-only but for two things
 that change nothing without a valid signature or its own judgement: peers leave copies of what they
 signed, and with the operator gone they propose what is to be signed to finish.
+
+Statements are not among the log's files here: those carry the operator's signature, which nobody
+else can make. Auditors take them from ``/v1/campaigns/`` and check every line against the log.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +22,7 @@ from fastapi_offline import FastAPIOffline
 from adtally import __version__
 from adtally.api import log, log_files, problems
 from adtally.api.body import BodyLimit
+from adtally.api.caching import BRIEFLY, answer
 from adtally.attestation.answers import Signed
 from adtally.attestation.documents import (
     checkpoint_json,
@@ -30,6 +35,7 @@ from adtally.attestor.attesting import Attesting
 from adtally.attestor.log_copy import LogCopy
 from adtally.attestor.rounds import Rounds
 from adtally.errors import InvalidInput, NotAllowed, NotFound
+from adtally.log.canonical_json import canonical_json
 from adtally.log.store import LogStore
 from adtally.log.stored_tree import StoredTree
 from adtally.types import Address, Checkpoint, Statement
@@ -101,13 +107,47 @@ async def get_checkpoint(request: Request, site: SiteDep) -> Response:
     return log.note_answer(request, note)
 
 
+@router.head("/log/cosigned-checkpoint", include_in_schema=False)
+@router.get("/log/cosigned-checkpoint", summary="The newest note with this attestor's line")
+async def get_cosigned_checkpoint(request: Request, site: SiteDep) -> Response:
+    """Signed by the log and cosigned by this attestor (C2SP tlog-cosignature)."""
+    cosigning = site.rounds.cosigning
+    note = None if cosigning is None else cosigning.note
+    if note is None:
+        raise NotFound("nothing is cosigned yet", action="ask again in a while")
+    return log.note_answer(request, note)
+
+
+@router.get("/log/deployment.json", summary="The deployment, canonical")
+async def get_deployment_file(request: Request, site: SiteDep) -> Response:
+    """As `GET /v1/deployment`."""
+    return _canonical(request, site.deployment)
+
+
+@router.get("/log/anchors.json", summary="Checkpoints on chain, canonical")
+async def get_anchors_file(request: Request, site: SiteDep) -> Response:
+    """As `GET /v1/anchors`."""
+    return _canonical(request, await get_anchors(site))
+
+
+def _canonical(request: Request, document: object) -> Response:
+    content = canonical_json(document)
+    return answer(
+        request,
+        content,
+        media_type="application/json",
+        etag=f'"{hashlib.sha256(content).hexdigest()}"',
+        cache_control=BRIEFLY,
+    )
+
+
 @router.get("/deployment", summary="Chain, contracts, keys: what signatures are bound to")
 async def get_deployment(site: SiteDep) -> dict[str, Any]:
     """The deployment file as this attestor checked it against the chain."""
     return site.deployment
 
 
-@router.get("/rules/{name}", response_class=FileResponse, summary="A rule set by its SHA-256")
+@router.get("/log/rules/{name}", response_class=FileResponse, summary="A rule set by its SHA-256")
 async def get_rules(name: str, site: SiteDep) -> FileResponse:
     """As it stands in the log."""
     digest = name.removesuffix(".json")
@@ -204,10 +244,12 @@ def _published(site: AttestorSite, document: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.get("/attestations/signed", summary="Everything known to be signed by an attestor")
-async def get_signed(attestor: AddressText, site: SiteDep) -> list[dict[str, Any]]:
-    """What an attestor asks for that has lost its record."""
+async def get_signed(
+    attestor: AddressText, site: SiteDep, after: Annotated[int, Query(ge=0)] = 0
+) -> list[dict[str, Any]]:
+    """What an attestor asks for that has lost its record; all but the first ``after``."""
     address = bytes.fromhex(attestor[2:])
-    return [signed.to_json() for signed in site.attesting.desk.book.all_signed(address)]
+    return [signed.to_json() for signed in site.attesting.desk.book.all_signed(address, after)]
 
 
 @router.get("/attestations/refusals", summary="What this attestor did not sign, and why")

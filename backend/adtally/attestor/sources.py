@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+import httpx
+
 from adtally.client.fields import Fields
 from adtally.client.log_client import LogClient
 from adtally.client.transport import RetryPolicy
@@ -31,9 +33,11 @@ class SourceFailed(Overloaded):
 class LogSource:
     """One service's public endpoints. Every method raises SourceFailed where it gives nothing."""
 
-    def __init__(self, url: str, retry: RetryPolicy = PATIENCE) -> None:
+    def __init__(
+        self, url: str, retry: RetryPolicy = PATIENCE, auth: httpx.Auth | None = None
+    ) -> None:
         self.url = url.rstrip("/")
-        self.client = LogClient(url, retry)
+        self.client = LogClient(url, retry, auth)
 
     async def close(self) -> None:
         await self.client.close()
@@ -63,9 +67,13 @@ class LogSource:
         """The answer to a JSON document; raises the service's own error where it refuses."""
         return await self.client.post_document(path, document)
 
-    async def signed_by(self, attestor: str) -> list[Any]:
-        """Everything that it knows to be signed by an attestor (0x address); not verified."""
-        found = await self.json("/attestations/signed", attestor=attestor)
+    async def signed_by(self, attestor: str, after: int = 0) -> list[Any]:
+        """Everything that it knows to be signed by an attestor (0x address); not verified.
+
+        Args:
+            after: leave out so many of the first; attestors' stores know this, services don't.
+        """
+        found = await self.json("/attestations/signed", attestor=attestor, after=after)
         if not isinstance(found, list):
             raise SourceFailed(self.url, InvalidInput("not a list", field="signed"))
         return found

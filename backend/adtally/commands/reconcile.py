@@ -62,10 +62,39 @@ async def reconcile(service: str, rpc_url: str, deployment_path: Path, console: 
                 break
             if look + 1 < _LOOKS:
                 await asyncio.sleep(_PAUSE_SECONDS)
+        waiting = Fields({"requests": await log.document("/attestations")}, "requests")
     finally:
         await log.close()
         await chain.close()
+    _show_waiting(waiting.inners("requests"), console)
     return _show(figures, block, console)
+
+
+def _show_waiting(requests: list[Fields], console: Console) -> None:
+    """What attestors have not signed enough of, who is missing, and who refuses."""
+    for request in reversed(requests):
+        refused = request.inners("refused")
+        if request.boolean("is_complete") and not refused:
+            continue
+        what = f"checkpoint of {request.integer('tree_size')} entries"
+        if request.has_value("campaign"):
+            what = (
+                f"statement {request.integer('sequence')} of campaign {request.integer('campaign')}"
+            )
+        signed = len(request.items("signed"))
+        console.print(
+            f"{what}: {signed} of {request.integer('threshold')} signatures", highlight=False
+        )
+        for missing in request.inners("missing"):
+            waits = missing.integer("waits_seconds")
+            console.print(f"    {missing.text('attestor')} missing for {waits} s", highlight=False)
+        for answer in refused:
+            refusal = answer.inner("refusal")
+            console.print(
+                f"    {answer.text('attestor')} refuses: {refusal.text('check')}, expected "
+                f"{refusal.text('expected')}, found {refusal.text('found')}",
+                highlight=False,
+            )
 
 
 async def _final(chain: Chain) -> BlockStamp:

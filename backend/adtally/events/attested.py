@@ -174,3 +174,31 @@ def refusal_message(identity: LogIdentity, refusal: Refusal) -> Message:
         (refusal.digest, *refusal.texts(), refusal.refused_at_ms),
         eip712.refusal_hash(refusal.digest, *refusal.texts(), refusal.refused_at_ms),
     )
+
+
+def cosigner_key_message(
+    identity: LogIdentity, attestor: Address, public_key: bytes, declared_at_ms: int
+) -> Message:
+    """The Ed25519 key that an attestor cosigns notes with."""
+    return Message(
+        eip712.LOG_DOMAIN_NAME,
+        identity.chain_id,
+        identity.event_log,
+        eip712.COSIGNER_KEY_TYPE,
+        (attestor, public_key, declared_at_ms),
+        eip712.cosigner_key_hash(attestor, public_key, declared_at_ms),
+    )
+
+
+def read_grant_message(
+    identity: LogIdentity, signer: Address, member: int, expires_at_seconds: int
+) -> Message:
+    """A grant to read a log that is not open to everybody."""
+    return Message(
+        eip712.LOG_DOMAIN_NAME,
+        identity.chain_id,
+        identity.event_log,
+        eip712.READ_GRANT_TYPE,
+        (signer, member, expires_at_seconds),
+        eip712.read_grant_hash(signer, member, expires_at_seconds),
+    )

@@ -261,27 +261,31 @@ def cosigner_key_digest(
     domain: Hash, attestor: Address, public_key: bytes, declared_at_ms: int
 ) -> Hash:
     """What an attestor signs to declare the Ed25519 key that it cosigns checkpoint notes with."""
-    return _digest(
-        domain,
-        keccak(
-            _COSIGNER_KEY_TYPEHASH
-            + _address("attestor", attestor)
-            + _bytes32("public_key", public_key)
-            + _uint("declared_at_ms", declared_at_ms, 64)
-        ),
+    return _digest(domain, cosigner_key_hash(attestor, public_key, declared_at_ms))
+
+
+def cosigner_key_hash(attestor: Address, public_key: bytes, declared_at_ms: int) -> Hash:
+    """The EIP-712 struct hash of a cosigner's key."""
+    return keccak(
+        _COSIGNER_KEY_TYPEHASH
+        + _address("attestor", attestor)
+        + _bytes32("public_key", public_key)
+        + _uint("declared_at_ms", declared_at_ms, 64)
     )
 
 
 def read_grant_digest(domain: Hash, signer: Address, member: int, expires_at_seconds: int) -> Hash:
     """What a member's event key, or an attestor's key, signs to be let read."""
-    return _digest(
-        domain,
-        keccak(
-            _READ_GRANT_TYPEHASH
-            + _address("signer", signer)
-            + _uint("member", member, 32)
-            + _uint("expires_at_seconds", expires_at_seconds, 64)
-        ),
+    return _digest(domain, read_grant_hash(signer, member, expires_at_seconds))
+
+
+def read_grant_hash(signer: Address, member: int, expires_at_seconds: int) -> Hash:
+    """The EIP-712 struct hash of a grant to read."""
+    return keccak(
+        _READ_GRANT_TYPEHASH
+        + _address("signer", signer)
+        + _uint("member", member, 32)
+        + _uint("expires_at_seconds", expires_at_seconds, 64)
     )
 
 

@@ -42,17 +42,13 @@ class JudgedTrace:
     """Follows a log and keeps one ``Judged`` for each stretch between facts or rules.
 
     Times never fall in a log, so the newest of a stretch is the one that waited longest.
-
-    Args:
-        through_block: last block whose facts stand before what will be added; -1: none.
-        max_lag_seconds: of the rules in force there, None before the first.
     """
 
-    def __init__(self, through_block: int = -1, max_lag_seconds: int | None = None) -> None:
+    def __init__(self) -> None:
         self._done: list[Judged] = []
         self._open: Judged | None = None
-        self._through = through_block
-        self._max_lag_seconds = max_lag_seconds
+        self._through = -1
+        self._max_lag_seconds: int | None = None
 
     @property
     def stretches(self) -> list[Judged]:

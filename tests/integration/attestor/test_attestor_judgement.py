@@ -13,11 +13,21 @@ from adtally.errors import ChainUnavailable, Overloaded
 from adtally.events.eip712 import checkpoint_digest, statement_digest
 from adtally.events.facts import ChainFacts, RulesFacts
 from adtally.events.record import set_verdict
-from adtally.events.signature import recover
+from adtally.events.signature import recover, sign
 from adtally.events.verdict import Verdict
 from adtally.log.checkpoint import NoteSigner
 from adtally.settlement.machine import batch_entries
-from support.attestor_scene import ME, ORIGIN, PaperSource, open_scene, two_batches
+from adtally.types import Checkpoint
+from support.attestor_scene import (
+    DOMAINS,
+    ME,
+    ORIGIN,
+    OTHER,
+    OTHER_KEY,
+    PaperSource,
+    open_scene,
+    two_batches,
+)
 from support.correctable_log import CorrectableLog
 from support.world import CAMPAIGN, ESCROW_DOMAIN, LOG_DOMAIN, NOON_MS, World
 
@@ -175,6 +185,18 @@ async def test_attestor__change_on_chain_held_back_beyond_the_lag__refused(
         scene.chain.chain_logs.append(late)
         scene.chain.final_block = 41
         assert "facts_lag" in await scene.refusal()
+        assert "facts_lag" in await scene.refusal(scene.statement())
+        # Once they are in the log it can be signed again; that they were late is for the audit.
+        assert scene.copy.size == scene.checkpoint().tree_size
+        entered = replace(
+            ChainFacts.from_entry(scene.source.entries_served[1]),
+            recorded_at_ms=NOON_MS,
+            first_block=41,
+            last_block=41,
+            logs=(replace(scene.fact_logs[-1], block_number=41),),
+        )
+        scene.source.entries_served.append(entered.to_entry())
+        assert isinstance(await scene.answer(), Signed)
 
 
 @pytest.mark.asyncio
@@ -214,6 +236,22 @@ async def test_attestor__two_logs_signed_by_the_operator__second_is_never_attest
         scene.seconds[0] += 61
         await scene.rounds.round()
         assert scene.copy.entries(0, scene.copy.size) != fork
+
+
+@pytest.mark.asyncio
+async def test_attestor__good_entries_that_the_checkpoint_does_not_cover__are_not_stored(
+    tmp_path: Path,
+) -> None:
+    other, _ = two_batches(World(next_id=500))
+    async with open_scene(tmp_path) as scene:
+        scene.source.other_entries = other
+        assert "root hash" in await scene.refusal()
+        before = scene.checkpoint(scene.checkpoint().tree_size - 5)
+        assert "consistency" in await scene.refusal(None, before)
+        assert scene.copy.size == 0
+        scene.source.other_entries = None
+        assert isinstance(await scene.answer(None, before), Signed)
+        assert isinstance(await scene.answer(), Signed)
 
 
 @pytest.mark.asyncio
@@ -280,6 +318,38 @@ async def test_rounds__operator_away__follows_a_peer_that_has_more(tmp_path: Pat
         scene.source.away = True
         await scene.rounds.round()
         assert scene.copy.size == len(peer.entries_served)
+
+
+@pytest.mark.asyncio
+async def test_rounds__peer_was_shown_another_log__is_noticed_and_published(
+    tmp_path: Path,
+) -> None:
+    peer = PaperSource("paper://peer", two_batches(World(next_id=500))[0])
+    async with open_scene(tmp_path, peers=[peer]) as scene:
+        await scene.rounds.round()
+        (refusal,) = scene.rounds.book.refusals()
+        assert "two logs" in str(refusal.refusal)
+        assert "paper://peer" in refusal.refusal.place
+        assert isinstance(await scene.answer(), Signed), "our own log is still attested"
+
+
+@pytest.mark.asyncio
+async def test_rounds__peers_signatures__are_kept_and_only_new_ones_asked_for(
+    tmp_path: Path,
+) -> None:
+    signed = [
+        Signed(content, OTHER, sign(DOMAINS.digest(content), OTHER_KEY))
+        for content in (Checkpoint(7, bytes(32)), Checkpoint(8, bytes(32)))
+    ]
+    peer = PaperSource("paper://peer", signed=signed[:1], away=False)
+    peer.entries_served = two_batches(World())[0]
+    async with open_scene(tmp_path, peers=[peer]) as scene:
+        await scene.rounds._collector.collect()
+        peer.signed = signed
+        await scene.rounds._collector.collect()
+        assert scene.rounds.book.all_signed(OTHER) == signed
+        assert scene.rounds.book.all_signed(OTHER, 1) == signed[1:]
+        assert scene.rounds._collector._seen == {("paper://peer", OTHER): 2}
 
 
 @pytest.mark.asyncio

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
@@ -27,6 +28,7 @@ from adtally.attestor.keystore import (
     write_keystore,
 )
 from adtally.attestor.process import lock_file
+from adtally.attestor.read_auth import AttestorReadAuth
 from adtally.attestor.signers import KeySigner, RpcSigner, SignerUnavailable, external_signer
 from adtally.chain.accounts import local_account
 from adtally.chain.local_node import start_hardhat
@@ -37,10 +39,13 @@ from adtally.events.attested import (
     Message,
     Refusal,
     checkpoint_message,
+    cosigner_key_message,
+    read_grant_message,
     refusal_message,
     statement_message,
 )
 from adtally.events.eip712 import checkpoint_digest, statement_digest
+from adtally.events.read_grant import ATTESTOR, MAX_LIFETIME_SECONDS, ReadGrant
 from adtally.events.signature import address_of, recover, sign
 from adtally.types import UINT128_MAX, Checkpoint, Counts, LogIdentity, Statement
 from support.jobs_world import PROJECT_ROOT
@@ -55,6 +60,8 @@ MESSAGES = [
     checkpoint_message(IDENTITY, CHECKPOINT),
     statement_message(IDENTITY.chain_id, ESCROW, STATEMENT),
     refusal_message(IDENTITY, REFUSAL),
+    cosigner_key_message(IDENTITY, address_of(KEY), b"\x05" * 32, 7),
+    read_grant_message(IDENTITY, address_of(KEY), 0, 8),
 ]
 
 
@@ -228,6 +235,29 @@ async def test_web3signer__signs_the_digest_and_a_foreign_key_is_noticed(
     for wrong in ("file:/x", "rpc:x", f"web3signer:{web3signer}"):
         with pytest.raises(InvalidInput):
             external_signer(wrong, address_of(KEY))
+
+
+@pytest.mark.asyncio
+async def test_read_auth__where_the_log_is_closed__sends_a_fresh_grant_and_else_nothing() -> None:
+    seconds, given = [1_000_000.0], []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        given.append(request.headers.get("authorization"))
+        is_open = request.url.path == "/open" or given[-1] is not None
+        return httpx.Response(200 if is_open else 401)
+
+    auth = AttestorReadAuth(IDENTITY, KeySigner(KEY), lambda: seconds[0])
+    async with httpx.AsyncClient(transport=httpx.MockTransport(serve), auth=auth) as client:
+        assert (await client.get("http://log/open")).status_code == 200
+        assert given == [None]
+        assert (await client.get("http://log/closed")).status_code == 200
+        first = ReadGrant.from_header(given[-1] or "")
+        assert first.is_signed(LOG_DOMAIN)
+        assert (first.member, first.signer) == (ATTESTOR, address_of(KEY))
+        assert 1_000_000 < first.expires_at_seconds <= 1_000_000 + MAX_LIFETIME_SECONDS
+        seconds[0] += 600
+        await client.get("http://log/closed")
+        assert ReadGrant.from_header(given[-1] or "").expires_at_seconds > first.expires_at_seconds
 
 
 @pytest.mark.asyncio
