@@ -57,6 +57,17 @@ def free_port() -> int:
         return port
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a TCP port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
 def start_hardhat(project_root: Path, log_path: Path, *, port: int | None = None) -> LocalNode:
     """``hardhat node`` (chain id 31337, automine, no persistence).
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from adtally.audit.report import AuditReport
+from adtally.audit.report import AuditReport, Check
 from adtally.chain.deployment import Deployment
 
 _SHOWN_DISCREPANCIES = 20
@@ -23,13 +23,18 @@ def show_deployment(deployment: Deployment, trusted: Path | None, console: Conso
         console.print(f"    {name:<16} 0x{contract.address.hex()}", highlight=False)
 
 
+def _mark(check: Check) -> str:
+    if not check.ok:
+        return "[bold red]differs[/bold red]"
+    return "[green]ok[/green]" if check.how_many else "[dim]nothing to compare[/dim]"
+
+
 def show_report(report: AuditReport, console: Console) -> None:
     """The checks as a table, then what was found to be wrong, then the verdict."""
     table = Table("check", "what was compared", "how many", "", box=box.SIMPLE_HEAD)
     table.columns[2].justify = "right"
     for check in report.checks:
-        mark = "[green]ok[/green]" if check.ok else "[bold red]differs[/bold red]"
-        table.add_row(check.name, check.what, f"{check.how_many:,}", mark)
+        table.add_row(check.name, check.what, f"{check.how_many:,}", _mark(check))
     console.print(table)
     for each in report.discrepancies[:_SHOWN_DISCREPANCIES]:
         console.print(

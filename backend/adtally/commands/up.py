@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from adtally.app import serve
 from adtally.chain.local_node import dumped_finality, start_persistent, stop_persistent
+from adtally.chain.local_process import HOST, free_port, is_free
 from adtally.chain.node_tools import find_project_root
 from adtally.commands.deploy import DeployOptions, deploy_contracts, show_deployment
 from adtally.commands.private_keys import new_key, read_key, write_key
@@ -57,12 +59,16 @@ def up_local(settings: Settings, console: Console) -> None:
         )
         deployment = asyncio.run(deploy_contracts(options))
         show_deployment(deployment, data_dir, console)
-    attestors = [_attestor(settings, rpc_url, path) for path in key_files]
+    sites = [f"{HOST}:{_port(settings.port + at)}" for at in range(1, 1 + len(key_files))]
+    attestors = [
+        _attestor(settings, rpc_url, path, site, sites)
+        for path, site in zip(key_files, sites, strict=True)
+    ]
     for attestor in attestors:
         attestor.start()
     console.print(
         f"service: http://{settings.host}:{settings.port}/docs   chain: {rpc_url}   "
-        f"logs: {data_dir}/*.log",
+        f"attestors: {', '.join(f'http://{site}' for site in sites)}   logs: {data_dir}/*.log",
         highlight=False,
     )
     try:
@@ -84,7 +90,14 @@ def stop_local(settings: Settings, console: Console) -> None:
         console.print(f"no supervisor of a local chain runs on {state}", highlight=False)
 
 
-def _attestor(settings: Settings, rpc_url: str, key_file: Path) -> ChildProcess:
+def _port(wanted: int) -> int:
+    """The port, or another one where somebody listens on it."""
+    return wanted if is_free(wanted) else free_port()
+
+
+def _attestor(
+    settings: Settings, rpc_url: str, key_file: Path, site: str, sites: Sequence[str]
+) -> ChildProcess:
     folder = key_file.parent
     command = adtally_command(
         "attest",
@@ -93,8 +106,12 @@ def _attestor(settings: Settings, rpc_url: str, key_file: Path) -> ChildProcess:
         *("--deployment", str(settings.deployment_path)),
         *("--key-file", str(key_file)),
         *("--data-dir", str(folder)),
+        *("--serve", site),
         *("--parent", str(os.getpid())),
     )
+    for other in sites:
+        if other != site:
+            command += ["--peer", f"http://{other}"]
     name = folder.name
     return ChildProcess(f"attestor {name}", command, settings.data_dir / f"attestor-{name}.log")
 
