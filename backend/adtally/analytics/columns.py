@@ -244,15 +244,16 @@ def _amounts(rows: npt.NDArray[np.void], changes: npt.NDArray[np.int8], rates: R
     lines = (rows["campaign"].astype(np.uint64) << np.uint64(32)) | rows["publisher"]
     found, positions = np.unique(lines[is_priced], return_inverse=True)
     # For each order its prices, then the same taken back; row 0 is for what does not count.
-    amounts = [Decimal(0)]
+    amounts = [0]
     for line in found.tolist():
         order = rates(line >> 32, line & 0xFFFFFFFF)
-        prices = [Decimal(0), *(Decimal(event_amount_milli(order, kind)) for kind in EventType)]
+        prices = [0, *(event_amount_milli(order, kind) for kind in EventType)]
         amounts += [*prices, *(-price for price in prices)]
     chosen = np.zeros(len(rows), dtype=np.int64)
     chosen[is_priced] = 1 + positions * 2 * _AMOUNTS_PER_ORDER + rows["type"][is_priced]
     chosen[changes < 0] += _AMOUNTS_PER_ORDER
-    return pa.array(amounts, type=AMOUNT).take(pa.array(chosen))
+    # Decimals are exact when they are made, but a minus before one rounds it to 28 digits.
+    return pa.array([Decimal(amount) for amount in amounts], type=AMOUNT).take(pa.array(chosen))
 
 
 def _corrupt(index: int, expected: str, found: str) -> StorageCorrupt:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from adtally.analytics.arrow import Table, pa, pq
 from adtally.analytics.columns import SCHEMA
 
-SCHEMA_VERSION = b"2"
+SCHEMA_VERSION = b"3"
 TEMPORARY_SUFFIX = ".tmp"
 
 _PACKED_LEVEL = 3

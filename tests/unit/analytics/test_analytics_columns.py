@@ -135,6 +135,18 @@ def test_entries_table__correction__the_records_columns_and_a_signed_amount(  # 
     assert all(rows[2][name] == getattr(record, name) for name in FIELDS.split())
 
 
+def test_entries_table__price_of_29_digits_taken_back__exact(log, make_event) -> None:  # type: ignore[no-untyped-def]
+    event = make_event()
+    log.add([event], 5)
+    log.log.append(
+        Correction(9, 1, -1, CorrectionReason.LATE_SIVT, event.to_record(), "").to_entry()
+    )
+    price = 19_807_040_628_566_078_900_827_848_703
+    rates = Rates(per_mille_impressions=price)
+    amounts = table_of(log, lambda campaign, publisher: rates)["amount_milli"].to_pylist()
+    assert [int(amount) for amount in amounts] == [price, -price]
+
+
 @pytest.mark.parametrize(("offset", "value"), [(0, 2), (1, 0), (1, 5), (3, 0), (3, 99), (60, 9)])
 def test_records_table__unknown_code__storage_corrupt(log, make_event, offset, value) -> None:  # type: ignore[no-untyped-def]
     log.add([make_event(), make_event()], 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import get_native_id as gettid
@@ -21,9 +22,14 @@ from adtally.types import Rates
 RATES = Rates(2_500, 700, 11, 30)
 
 
+EARLIER: frozenset[int] = frozenset()
+"""What other tests of this process have left."""
+
+
 def children() -> list[int]:
-    """Processes that this thread has started and that are still there."""
-    return [int(pid) for pid in Path(f"/proc/self/task/{gettid()}/children").read_text().split()]
+    """Processes that this thread has started in this test and that are still there."""
+    pids = Path(f"/proc/self/task/{gettid()}/children").read_text().split()
+    return [int(pid) for pid in pids if int(pid) not in EARLIER]
 
 
 class Watched:
@@ -46,6 +52,7 @@ class Watched:
 @pytest.fixture(autouse=True)
 def _all_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(derive, "APART_SPAN", 0)
+    monkeypatch.setattr(sys.modules[__name__], "EARLIER", frozenset(children()))
     yield
     assert not children()
 
