@@ -251,6 +251,16 @@ class Attesting:
                     expected=f"at most {self.follower.copy.size}",
                     found=str(content.tree_size),
                 )
+            head = await self.chain.event_log.head_size(await self.chain.chain.final())
+            if content.tree_size <= head:
+                # Finishing needs none of these, and judging an old one is a long replay: whoever
+                # asks for many could keep the attestor from all else.
+                raise NotAllowed(
+                    "so much is anchored already",
+                    field="tree_size",
+                    expected=f"above {head}",
+                    found=str(content.tree_size),
+                )
             return await self._judge(content, None)
         return await self._propose_statement(content)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from adtally.attestation.answers import Domains
-from adtally.attestor.quorum_hunt import QuorumHunt, sets_on_chain
+from adtally.attestor.quorum_hunt import QuorumHunt, StoreStatus, sets_on_chain
 from adtally.attestor.sources import LogSource
 from adtally.attestor.statement_store import read_statement
 from adtally.chain.contracts.campaign_escrow import (
@@ -24,10 +24,11 @@ from adtally.chain.contracts.campaign_escrow import (
 )
 from adtally.chain.contracts.event_log import NO_ANCHOR, EventLog
 from adtally.chain.contracts.membership import Membership
+from adtally.chain.contracts.quorum import Quorum
 from adtally.chain.deployment import Deployment
 from adtally.chain.wallet import Wallet
 from adtally.client.fields import Fields
-from adtally.errors import AdtallyError, ChainReverted, NotFound
+from adtally.errors import AdtallyError, ChainReverted, ChainUnavailable, NotFound
 from adtally.jobs.pay import claim_batches
 from adtally.settlement.claim_tree import ClaimTree
 from adtally.types import Checkpoint, Hash, Line, Statement, Terms
@@ -121,34 +122,77 @@ class Finish:
         if not stores:
             outcome.left.append(Left(0, "no attestor's store answers"))
             return
-        if len(stores) >= threshold:
-            size = stores[threshold - 1].tree_size
-            if size > head:
-                following = await self._root(stores[0].source, size)
-                await hunt.propose(following, self._deployment.attestor_set)
+        for size in _sizes_of_quorums(stores, threshold, head):
+            if await self._propose_checkpoint(hunt, stores, size):
+                break
         for following in hunt.signed_checkpoints():
             if following.tree_size <= head:
                 break
             quorum = hunt.quorum(following, self._deployment.attestor_set)
             if quorum is None:
                 continue
-            await self._submit_anchor(stores[0].source, head, following, quorum, outcome)
-            head = following.tree_size
-            break
+            if await self._submit_from_any(hunt, stores, head, following, quorum, outcome):
+                head = following.tree_size
+                break
         if stores[0].tree_size > head:
             what = f"{stores[0].tree_size - head} entries are stored and not anchored"
             outcome.left.append(Left(0, f"{what}: {_problems(hunt)}"))
 
+    async def _propose_checkpoint(
+        self, hunt: QuorumHunt, stores: Sequence[StoreStatus], size: int
+    ) -> bool:
+        """Have what any store says is the root at ``size`` signed; whether a quorum did.
+
+        Whichever store lies about its size or the root, the others refuse that and sign the right.
+        """
+        asked: set[Checkpoint] = set()
+        for store in stores:
+            if store.tree_size < size:
+                break
+            try:
+                following = await self._root(store.source, size)
+            except AdtallyError as error:
+                hunt.problems[store.source.url] = str(error)
+                continue
+            if following not in asked:
+                asked.add(following)
+                if await hunt.propose(following, self._deployment.attestor_set) is not None:
+                    return True
+        return False
+
     async def _root(self, source: LogSource, size: int) -> Checkpoint:
         document = await source.json("/log/proofs/consistency", first=size, second=size)
         return Checkpoint(size, Fields(document, "proof").octets("first_root_hash", 32))
+
+    async def _submit_from_any(
+        self,
+        hunt: QuorumHunt,
+        stores: Sequence[StoreStatus],
+        head: int,
+        following: Checkpoint,
+        quorum: Quorum,
+        outcome: Pass,
+    ) -> bool:
+        """Anchor with a proof from whichever store has one that the contract takes."""
+        for store in stores:
+            if store.tree_size < following.tree_size:
+                break
+            try:
+                await self._submit_anchor(store.source, head, following, quorum, outcome)
+            except ChainUnavailable:
+                raise
+            except AdtallyError as error:
+                hunt.problems[store.source.url] = str(error)
+            else:
+                return True
+        return False
 
     async def _submit_anchor(
         self,
         source: LogSource,
         head: int,
         following: Checkpoint,
-        quorum: object,
+        quorum: Quorum,
         outcome: Pass,
     ) -> None:
         previous, proof = NO_ANCHOR, list[Hash]()
@@ -161,7 +205,7 @@ class Finish:
             )
             previous = Checkpoint(head, document.octets("first_root_hash", 32))
             proof = document.hashes("proof")
-        call = self._event_log.anchor_call(previous, following, proof, quorum)  # type: ignore[arg-type]
+        call = self._event_log.anchor_call(previous, following, proof, quorum)
         await self._wallet.send(call)
         self._did(outcome, f"anchored the log's {following.tree_size} entries")
 
@@ -208,11 +252,11 @@ class Finish:
         sequence = view.latest.sequence + 1
         head = await self._event_log.head_size()
         for statement in hunt.signed_statements(campaign, sequence):
-            if statement.tree_size <= head:
-                if await self._settle(statement, terms, hunt, outcome):
-                    return
-                break
-        wanted, problems = await self._computed(campaign, sequence, head, view)
+            # One that nobody else signs must not stand before one that was begun rightly.
+            is_anchored = statement.tree_size <= head
+            if is_anchored and await self._settle(statement, terms, hunt, outcome):
+                return
+        wanted, problems = await self._computed(campaign, sequence, head, view, hunt, terms)
         for statement in wanted:
             if await self._settle(statement, terms, hunt, outcome):
                 return
@@ -222,9 +266,19 @@ class Finish:
             outcome.left.append(Left(campaign, what, None, view.closes_at_seconds))
 
     async def _computed(
-        self, campaign: int, sequence: int, head: int, view: CampaignView
+        self,
+        campaign: int,
+        sequence: int,
+        head: int,
+        view: CampaignView,
+        hunt: QuorumHunt,
+        terms: Terms,
     ) -> tuple[list[Statement], list[str]]:
-        """What attestors compute, the most common first; none of it if it says nothing new."""
+        """What attestors compute, the most common first; none of it if it says nothing new.
+
+        That nothing is owed is believed of as many as would have to sign it: one store alone could
+        keep everybody's money back with it.
+        """
         votes: dict[Statement, int] = {}
         problems = []
         for source in self._sources:
@@ -242,7 +296,10 @@ class Finish:
             votes[statement] = votes.get(statement, 0) + 1
         new = [statement for statement in votes if _says_more(statement, view)]
         if votes and not new:
-            return [], []
+            agreeing, needed = max(votes.values()), hunt.threshold(terms.attestor_set)
+            if agreeing >= needed:
+                return [], []
+            problems.append(f"{agreeing} of {needed} stores say that nothing more is owed")
         return sorted(new, key=lambda statement: -votes[statement]), problems
 
     async def _settle(
@@ -356,6 +413,15 @@ class Finish:
         if free > 0:
             what = f"the advertiser's {free} base units that nobody has earned"
             outcome.left.append(Left(campaign, what, view.closes_at_seconds, is_others=True))
+
+
+def _sizes_of_quorums(stores: Sequence[StoreStatus], threshold: int, head: int) -> list[int]:
+    """Sizes that a quorum says it has stored, above what is anchored; the largest first.
+
+    Several, as the largest may be said by one that does not have it.
+    """
+    sizes = {store.tree_size for store in stores[threshold - 1 :] if store.tree_size > head}
+    return sorted(sizes, reverse=True)
 
 
 def _says_more(statement: Statement, view: CampaignView) -> bool:

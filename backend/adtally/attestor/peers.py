@@ -16,7 +16,7 @@ from adtally.types import Address
 logger = logging.getLogger(__name__)
 
 _REST_SECONDS = 15.0
-QUICK = RetryPolicy(deadline_seconds=0.0, request_timeout_seconds=5.0)
+QUICK = RetryPolicy(deadline_seconds=0.0, request_timeout_seconds=5.0, answer_timeout_seconds=60.0)
 
 
 class Peers:

@@ -133,6 +133,10 @@ class QuorumHunt:
             return None
         return make_quorum(asked.threshold, asked.attestors, usable)
 
+    def threshold(self, attestor_set: int) -> int:
+        """How many of a set must sign."""
+        return self._sets[attestor_set].threshold
+
     async def propose(self, content: Checkpoint | Statement, attestor_set: int) -> Quorum | None:
         """Ask every store to sign, unless there are enough signatures already."""
         found = self.quorum(content, attestor_set)

@@ -6,6 +6,7 @@ one is waited out, the other refused.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
@@ -19,8 +20,13 @@ from adtally.types import Hash
 
 T = TypeVar("T")
 
-PATIENCE = RetryPolicy(deadline_seconds=0.0, request_timeout_seconds=20.0)
+PATIENCE = RetryPolicy(
+    deadline_seconds=0.0, request_timeout_seconds=20.0, answer_timeout_seconds=60.0
+)
 """Asked once: the next round asks again."""
+_WHOLE_SECONDS = 100.0
+"""For anything that takes many answers, such as pages of entries. An attestor waits for it while
+others wait for the attestor, and a server that gives little at a time could keep all of them."""
 
 
 class SourceFailed(Overloaded):
@@ -80,6 +86,10 @@ class LogSource:
 
     async def _ask(self, asked: Awaitable[T]) -> T:
         try:
-            return await asked
+            async with asyncio.timeout(_WHOLE_SECONDS):
+                return await asked
         except AdtallyError as error:
             raise SourceFailed(self.url, error) from None
+        except TimeoutError:
+            slow = Overloaded(f"it takes more than {_WHOLE_SECONDS:.0f} s")
+            raise SourceFailed(self.url, slow) from None

@@ -45,7 +45,8 @@ def text_in(document: object, name: str, what: str) -> str:
 def integer_in(document: object, name: str, what: str) -> int:
     """A natural number, as JSON integer or decimal string (as money travels)."""
     value = field_in(document, name, what)
-    if isinstance(value, str) and value.isascii() and value.isdecimal():
+    # No field holds more digits (uint256), and much longer ones Python refuses to read.
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 78:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise _wrong(what, name, "a natural number", value)

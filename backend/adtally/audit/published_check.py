@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from adtally.audit.documents import list_in, text_in
 from adtally.audit.log_tree import CHUNK
@@ -176,6 +177,10 @@ def _verifier_of(line: NoteSignature, verifiers: Iterable[NoteVerifier]) -> Note
 
 
 def _rule_sets(entries: Iterable[tuple[int, bytes]]) -> list[bytes]:
-    return [
-        RulesFacts.from_entry(entry).rules_json for _, entry in entries if entry[0] == RULES_KIND
-    ]
+    found = []
+    for _, entry in entries:
+        if entry[0] == RULES_KIND:
+            # What does not parse has no file; the replay has named it.
+            with suppress(InvalidInput):
+                found.append(RulesFacts.from_entry(entry).rules_json)
+    return found

@@ -32,7 +32,8 @@ class Fields:
     def integer(self, name: str) -> int:
         """A JSON integer, or a decimal string (how money travels)."""
         value = self._value(name)
-        if isinstance(value, str) and value.isdecimal() and value.isascii():
+        # No field holds more digits (uint256), and much longer ones Python refuses to read.
+        if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) <= 78:
             return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise _wrong(self._what, name, "an integer", value)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import httpx
 import msgspec
 
 from adtally import errors
-from adtally.errors import AdtallyError, ChainReverted, NotFound, Overloaded
+from adtally.errors import AdtallyError, ChainReverted, InvalidInput, NotFound, Overloaded
+from adtally.log.canonical_json import require_shallow
 
 _DETAIL_LIMIT = 300
+_SECONDS = re.compile(r"[0-9]{1,6}")
 
 
 def error_from_response(response: httpx.Response) -> AdtallyError:
@@ -20,15 +23,16 @@ def error_from_response(response: httpx.Response) -> AdtallyError:
     ``NotFound`` with status 404.
     """
     try:
+        require_shallow(response.content)
         document = msgspec.json.decode(response.content)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, InvalidInput):
         document = None
     if not isinstance(document, dict):
         kind = NotFound if response.status_code == httpx.codes.NOT_FOUND else AdtallyError
         return kind(
             f"{response.request.method} {response.request.url} was refused",
             expected="a problem document (RFC 9457)",
-            found=f"HTTP {response.status_code}: {response.text[:_DETAIL_LIMIT]}",
+            found=f"HTTP {response.status_code}: {_shown(response.content)}",
             action="check that the address is that of an adtally service",
         )
     return _error_from_problem(document, response)
@@ -52,9 +56,14 @@ def _error_from_problem(problem: Mapping[str, object], response: httpx.Response)
 
 
 def retry_after_seconds(response: httpx.Response) -> int:
-    """The ``Retry-After`` header in seconds, 1 where it is absent or a date."""
+    """The ``Retry-After`` header in seconds, 1 where it is absent, a date or absurd."""
     value = response.headers.get("retry-after", "")
-    return int(value) if value.isdigit() else 1
+    return int(value) if _SECONDS.fullmatch(value) else 1
+
+
+def _shown(content: bytes) -> str:
+    # In whatever character set it claims to be: the codec of its choice could fail.
+    return content[:_DETAIL_LIMIT].decode("utf-8", "replace")
 
 
 def _text(problem: Mapping[str, object], key: str) -> str | None:

@@ -17,19 +17,25 @@ import httpx
 import msgspec
 
 from adtally.client.problems import error_from_response, retry_after_seconds
-from adtally.errors import AdtallyError
+from adtally.errors import AdtallyError, InvalidInput
+from adtally.log.canonical_json import require_shallow
 
 Params = Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to ask again, in seconds of real time; delays double up to the maximum."""
+    """How long to ask again, in seconds of real time; delays double up to the maximum.
+
+    A server may be silent for ``request_timeout_seconds``, and take ``answer_timeout_seconds`` for
+    one answer in all: drop by drop it could else keep whoever asks for ever.
+    """
 
     deadline_seconds: float = 60.0
     first_delay_seconds: float = 0.05
     max_delay_seconds: float = 1.0
     request_timeout_seconds: float = 30.0
+    answer_timeout_seconds: float = 600.0
 
 
 NO_RETRY = RetryPolicy(deadline_seconds=0.0)
@@ -99,8 +105,9 @@ class Transport:
         while True:
             wait = delay
             try:
-                response = await self._http.send(request)
-            except httpx.TransportError as error:
+                async with asyncio.timeout(self.retry.answer_timeout_seconds):
+                    response = await self._http.send(request)
+            except (httpx.RequestError, TimeoutError) as error:
                 refused: AdtallyError = _unreachable(request, error)
             else:
                 if response.is_success:
@@ -118,8 +125,9 @@ class Transport:
 def decode_json(response: httpx.Response) -> object:
     """The JSON body; raises AdtallyError where it is none."""
     try:
+        require_shallow(response.content)
         return msgspec.json.decode(response.content)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, InvalidInput) as error:
         raise AdtallyError(
             f"{response.request.url} did not answer JSON",
             expected="a JSON document",
@@ -127,7 +135,7 @@ def decode_json(response: httpx.Response) -> object:
         ) from None
 
 
-def _unreachable(request: httpx.Request, error: httpx.TransportError) -> AdtallyError:
+def _unreachable(request: httpx.Request, error: Exception) -> AdtallyError:
     return AdtallyError(
         "the service does not answer",
         expected=f"an answer from {request.url}",

@@ -37,7 +37,7 @@ def read_canonical_json(content: bytes) -> object:
     Raises:
         InvalidInput: they are not what ``canonical_json`` would write.
     """
-    _check_depth(content)
+    require_shallow(content)
     try:
         document: object = json.loads(
             content, parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_no_twins
@@ -49,8 +49,13 @@ def read_canonical_json(content: bytes) -> object:
     return document
 
 
-def _check_depth(content: bytes) -> None:
-    """Refuse what could exhaust the parser's stack, which no Python error tells of in time."""
+def require_shallow(content: bytes) -> None:
+    """Refuse JSON that could exhaust a parser's stack: a library raises Python's own limit so far
+    that the process dies before it is reached.
+
+    Raises:
+        InvalidInput: objects and lists are nested more than 64 deep.
+    """
     depth = 0
     for bracket in _STRING.sub(b"", content).translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"[{" else -1

@@ -62,7 +62,7 @@ class RuleSet:
         """
         try:
             raw = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _invalid(
                 "rules", "canonical JSON", data[:40].decode("ascii", "replace")
             ) from None
@@ -84,7 +84,7 @@ class RuleSet:
         base = json.loads(RuleSet().to_json())
         try:
             overrides = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _invalid("rules", "a JSON object", data[:40].decode("ascii", "replace")) from None
         if not isinstance(overrides, dict) or not set(overrides) <= set(base):
             raise _invalid("rules", f"fields among {sorted(base)}", "others")

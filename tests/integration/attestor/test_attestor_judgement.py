@@ -377,3 +377,13 @@ async def test_attestor__request_beyond_the_signed_checkpoint__waits(tmp_path: P
         beyond = replace(scene.checkpoint(), tree_size=scene.checkpoint().tree_size + 1)
         with pytest.raises(Overloaded):
             await scene.answer(None, beyond)
+
+
+@pytest.mark.asyncio
+async def test_propose__what_is_anchored_already__is_not_judged_again(tmp_path: Path) -> None:
+    async with open_scene(tmp_path) as scene:
+        await scene.rounds.round()
+        scene.seconds[0] += 100
+        scene.book.head = scene.checkpoint().tree_size
+        with pytest.raises(Exception, match="anchored already"):
+            await scene.attesting.propose(scene.checkpoint())
