@@ -16,11 +16,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from adtally.analytics.columns import RatesOf
 from adtally.analytics.dataset import Draft, Stock
 from adtally.analytics.next_part import EntrySource, next_part
+from adtally.analytics.part_file import TEMPORARY_SUFFIX
 from adtally.errors import StorageFailed
 from adtally.types import Rates
 
@@ -40,9 +42,12 @@ def next_part_apart(stock: Stock, end: int, source: EntrySource, rates: RatesOf)
         command = [sys.executable, "-m", __name__, str(theirs.fileno())]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
     connection = Connection(ours.detach())
+    is_drafted = False
     try:
         connection.send((stock, end))
-        return _serve(connection, {"entries": source.entries, "rates": rates})
+        draft = _serve(connection, {"entries": source.entries, "rates": rates})
+        is_drafted = True
+        return draft
     except (EOFError, BrokenPipeError, ConnectionResetError) as error:
         raise StorageFailed(
             "the process that derives Parquet ended early",
@@ -53,6 +58,8 @@ def next_part_apart(stock: Stock, end: int, source: EntrySource, rates: RatesOf)
     finally:
         connection.close()
         _end(process)
+        if not is_drafted:
+            _delete_leftovers(stock.directory, process.pid)
 
 
 def _serve(connection: Connection, calls: dict[str, Callable[..., Any]]) -> Draft | None:
@@ -74,6 +81,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _delete_leftovers(directory: Path, pid: int) -> None:
+    """What an ended process has written of a part: tried again and again it would fill the disk."""
+    for leftover in directory.glob(f"*.{pid}{TEMPORARY_SUFFIX}"):
+        leftover.unlink(missing_ok=True)
 
 
 class _Parent:

@@ -32,8 +32,10 @@ _OPEN = re.compile(
     r"|/v1/log/proofs/(inclusion|consistency)"
     r"|/v1/log/tile/[0-9].*"
 )
-_CAMPAIGN = re.compile(r"/v1/(?:campaigns/([1-9][0-9]*)(?:/.*)?|log/statements/([1-9][0-9]*)/.*)")
-_MEMBER = re.compile(r"/v1/(?:members|events)/([1-9][0-9]*)(?:/.*)?")
+_CAMPAIGN = re.compile(
+    r"/v1/(?:campaigns/([1-9][0-9]{0,9})(?:/.*)?|log/statements/([1-9][0-9]{0,9})/.*)"
+)
+_MEMBER = re.compile(r"/v1/(?:members|events)/([1-9][0-9]{0,9})(?:/.*)?")
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
 

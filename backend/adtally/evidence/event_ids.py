@@ -162,7 +162,8 @@ class EventIds:
 
     def _write_run(self) -> None:
         rows = _sorted(np.concatenate(self._tail)) if self._tail else np.empty(0, _ROW)
-        digest = self._digest(self._covered)
+        assert self._salt is not None
+        digest = self._digest(self._salt, self._covered)
         path = self._directory / f"{len(self._runs):08d}-{digest}{_SUFFIX}"
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
@@ -182,22 +183,26 @@ class EventIds:
             self._delete_runs(0)
             salt = secrets.token_bytes(64)
             salt_path.write_bytes(salt)
-        self._salt = np.frombuffer(salt, np.uint64) | np.uint64(1)
+        words = np.frombuffer(salt, np.uint64) | np.uint64(1)
+        runs: list[_Rows] = []
         for path in sorted(self._directory.glob(f"*{_SUFFIX}")):
-            number = len(self._runs)
+            number = len(runs)
             end = self._run_end_of(number)
             known = end <= self._source.size and path.name == (
-                f"{number:08d}-{self._digest(end)}{_SUFFIX}"
+                f"{number:08d}-{self._digest(words, end)}{_SUFFIX}"
             )
             if not known or path.stat().st_size % _ROW.itemsize:
                 self._delete_runs(number)
                 break
-            self._runs.append(_mapped(path))
-        self._covered = len(self._runs) * self._run_entries
+            runs.append(_mapped(path))
+        # Only now, together: where the log can't be read, the next call opens from the start.
+        self._salt, self._runs = words, runs
+        self._covered = len(runs) * self._run_entries
 
-    def _digest(self, end: int) -> str:
-        """Names the log that a run was read from: its last entry, as logs differ in that."""
-        return hashlib.sha256(self._source.entries(end - 1, end)[0]).hexdigest()[:32]
+    def _digest(self, salt: _Words, end: int) -> str:
+        """Names what a run was made of: the salt, and the log by the run's last entry."""
+        (last,) = self._source.entries(end - 1, end)
+        return hashlib.sha256(salt.tobytes() + last).hexdigest()[:32]
 
     def _delete_runs(self, first: int) -> None:
         for path in sorted(self._directory.glob(f"*{_SUFFIX}"))[first:]:

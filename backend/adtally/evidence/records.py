@@ -13,17 +13,12 @@ from adtally.evidence.event_ids import EntrySource, EventIds
 from adtally.log.merkle import MerkleTree
 from adtally.log.multiproof import join_proofs
 from adtally.proofs.bundle import LoggedEntry
-from adtally.proofs.cite import PARENT_FROM, cite_facts, depth
+from adtally.proofs.cite import PARENT_FROM, TAKES_NO_ID, cite_facts, depth
 from adtally.rfc9162 import leaf_hash
 from adtally.settlement.corrections import NEVER_MADE_GOOD
 from adtally.types import Hash
 
 _BACK = 512
-_TAKES_NO_ID = NEVER_MADE_GOOD | {
-    Verdict.SENDER_NOT_ALLOWED,
-    Verdict.TOO_OLD,
-    Verdict.IN_THE_FUTURE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,7 @@ class Records:
             return _first(
                 each
                 for each in same
-                if each.index < found.index and each.event.verdict not in _TAKES_NO_ID
+                if each.index < found.index and each.event.verdict not in TAKES_NO_ID
             )
         if event.type is EventType.IMPRESSION or depth(event) < PARENT_FROM:
             return []

@@ -17,6 +17,7 @@ from adtally.events.facts import (
 from adtally.events.record import AdEvent, EventType
 from adtally.events.verdict import Verdict
 from adtally.proofs.bundle import LoggedEntry
+from adtally.settlement.corrections import NEVER_MADE_GOOD
 from adtally.verification.chain_logs import (
     CampaignOpened,
     FactChange,
@@ -31,6 +32,12 @@ _PLACEMENT_FROM = Verdict.PLACEMENT_NOT_ALLOWED
 _CREATIVE_FROM = Verdict.CREATIVE_NOT_ALLOWED
 PARENT_FROM = Verdict.UNKNOWN_PARENT
 """Codes from here on were given after the parent was looked up."""
+TAKES_NO_ID = NEVER_MADE_GOOD | {
+    Verdict.SENDER_NOT_ALLOWED,
+    Verdict.TOO_OLD,
+    Verdict.IN_THE_FUTURE,
+}
+"""Verdicts that leave an id free: what comes after such a record is no repetition of it."""
 
 
 def depth(event: AdEvent) -> int:

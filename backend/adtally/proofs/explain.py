@@ -18,6 +18,7 @@ from adtally.events.facts import ChainFacts, Declaration, FactLog, RulesFacts
 from adtally.events.record import RECORD_KIND, AdEvent, EventType, clear_verdict
 from adtally.events.verdict import Verdict
 from adtally.proofs.bundle import Accrued, LoggedEntry
+from adtally.proofs.cite import TAKES_NO_ID
 from adtally.proofs.words import Parameters, rule_in_words, rule_parameters
 from adtally.settlement.machine import parse_facts
 from adtally.settlement.rates import MILLI, event_amount_milli, reserve_base_units
@@ -175,9 +176,11 @@ def _sender_problem(sender: MemberFacts, envelope: Envelope) -> str | None:
 
 def _note_record(index: EventIndex, event: AdEvent, earlier: AdEvent, entry: bytes) -> None:
     if event_key(earlier) == event_key(event):
-        index.remember(earlier, body_digest(clear_verdict(entry)))
+        if earlier.verdict not in TAKES_NO_ID:
+            index.remember(earlier, body_digest(clear_verdict(entry)))
         return
-    if earlier.verdict is not Verdict.ACCEPTED:
+    # Ids are a publisher's own: an event of another one is neither parent nor sibling.
+    if earlier.verdict is not Verdict.ACCEPTED or earlier.publisher != event.publisher:
         return
     if earlier.id == event.parent_id:
         index.add_parent(earlier)

@@ -110,10 +110,13 @@ def test_catch_up__process_is_killed__said_and_done_again(
 
     def kill() -> None:
         for child in children():
+            # As if it had been killed while it wrote.
+            (tmp_path / f"leaves.parquet.{child}.tmp").touch()
             os.kill(child, signal.SIGKILL)
 
     with pytest.raises(StorageFailed, match="ended early"):
         open_deriver(Watched(log, kill), tmp_path).catch_up()
+    assert not list(tmp_path.glob("*.tmp"))
     deriver = open_deriver(log, tmp_path)
     assert deriver.catch_up() == log.size
     assert not list(tmp_path.glob("*.tmp"))

@@ -120,7 +120,13 @@ async def test_own__a_member__reads_its_campaigns_and_itself_and_no_more(tmp_pat
                 assert await status(client, path, given) == 200, path
             assert await status(client, f"/v1/members/{member}", given) == 200
             assert await status(client, f"/v1/members/{member + 1}", given) == 403
-            for path in (*EVERYTHING, "/v1/campaigns/2", "/v1/campaigns/01", "/v1/events/99/x"):
+            endless = "9" * 5_000
+            foreign = (
+                "/v1/campaigns/2", "/v1/campaigns/01", "/v1/events/99/x",
+                f"/v1/campaigns/{endless}", f"/v1/members/{endless}",
+                f"/v1/log/statements/{endless}/1.json",
+            )  # fmt: skip
+            for path in (*EVERYTHING, *foreign):
                 assert await status(client, path, given) == 403, path
         for given in (grant(RECEIPT_KEY, OPERATOR), grant(ATTESTOR_KEY, 0)):
             for path in (*EVERYTHING, *OF_THE_CAMPAIGN, "/v1/members/3"):

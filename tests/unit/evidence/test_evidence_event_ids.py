@@ -157,3 +157,32 @@ def test_records__no_envelope_before__storage_corrupt(tmp_path: Path) -> None:
     records = Records(MemoryLog(RUN), EventIds(tmp_path, MemoryLog(RUN), RUN))
     with pytest.raises(StorageCorrupt, match="no envelope"):
         records.batch_of(9)
+
+
+def test_event_ids__log_that_can_not_be_read_at_first__nothing_listed_twice(tmp_path: Path) -> None:
+    log = MemoryLog(3 * RUN + 5)
+    EventIds(tmp_path, log, RUN).catch_up()
+    read, left = log.entries, [1]
+
+    def fails_at_the_second(start: int, end: int) -> list[bytes]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise StorageCorrupt("the archive does not answer")
+        return read(start, end)
+
+    log.entries = fails_at_the_second  # type: ignore[method-assign]
+    ids = EventIds(tmp_path, log, RUN)
+    with pytest.raises(StorageCorrupt):
+        ids.catch_up()
+    log.entries = read  # type: ignore[method-assign]
+    assert ids.catch_up() == log.size
+    assert list(ids.find(3, kind_of(7), event_id(7))) == [7]
+
+
+def test_event_ids__salt_of_another_folder__runs_are_made_anew(tmp_path: Path) -> None:
+    log = MemoryLog(3 * RUN + 5)
+    EventIds(tmp_path, log, RUN).catch_up()
+    (tmp_path / "salt").write_bytes(bytes(64))
+    ids = EventIds(tmp_path, log, RUN)
+    assert ids.catch_up() == log.size
+    assert list(ids.find(3, kind_of(7), event_id(7))) == [7]

@@ -176,3 +176,38 @@ def test_explain__cited_entry_that_is_none__problem_said(records: Records) -> No
     assert told.judged is None
     assert told.problem is not None
     assert "unknown kind" in told.problem
+
+
+def test_explain__cited_occurrence_that_took_no_id__shows_no_repetition(records: Records) -> None:
+    for verdict in (Verdict.DUPLICATE, Verdict.CONFLICT):
+        index = next(at for at, event in JUDGED if event.verdict is verdict)
+        case = case_of(records, index)
+        for free in (Verdict.SENDER_NOT_ALLOWED, Verdict.TOO_OLD, Verdict.IN_THE_FUTURE):
+            cited = [
+                LoggedEntry(
+                    each.index, AdEvent.from_record(each.entry).with_verdict(free).to_record()
+                )
+                if each.entry[0] == RECORD_KIND
+                else each
+                for each in case.cited
+            ]
+            told = explain(IDENTITY, case.found.record, case.envelope, cited, None)
+            assert not told.is_shown
+
+
+def test_explain__sibling_of_another_publisher__does_not_use_up_the_parent(
+    records: Records,
+) -> None:
+    index, event = next(pair for pair in JUDGED if pair[1].verdict is Verdict.PARENT_ALREADY_USED)
+    case = case_of(records, index)
+    cited = []
+    for each in case.cited:
+        entry = each.entry
+        if entry[0] == RECORD_KIND:
+            earlier = AdEvent.from_record(entry)
+            if earlier.parent_id == event.parent_id:
+                entry = replace(earlier, publisher=earlier.publisher + 1).to_record()
+        cited.append(LoggedEntry(each.index, entry))
+    assert cited != case.cited
+    told = explain(IDENTITY, case.found.record, case.envelope, cited, None)
+    assert not told.is_shown
