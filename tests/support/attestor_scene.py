@@ -296,7 +296,7 @@ async def open_scene(
             monotonic=lambda: seconds[0],
         )
         sources: Any = [source, *peers]
-        recall = Recall(record, answers, DOMAINS, ME, book, sources)  # type: ignore[arg-type]
+        recall = Recall(record, answers, DOMAINS, ME, book, source, sources[1:])  # type: ignore[arg-type]
         rounds = Rounds(attesting, recall, sources[0], sources[1:], [ME, OTHER])
         if confirm:
             record.confirm()

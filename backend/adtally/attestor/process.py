@@ -126,8 +126,7 @@ async def running_attestor(
             silent_seconds=_silent_seconds(settings.data_dir / _HEARD),
             on_heard=(settings.data_dir / _HEARD).touch,
         )
-        others = [operator, *peers.sources]
-        recall = Recall(record, book, domains, signer.address, chain_book, others)
+        recall = Recall(record, book, domains, signer.address, chain_book, operator, peers.sources)
         cosigning = Cosigning(
             settings.data_dir, signer, record, domains, deployment.log_origin, operator
         )

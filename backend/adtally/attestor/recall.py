@@ -1,9 +1,10 @@
 """Before anything is signed: what has this key signed already? Asked at every start.
 
 A record restored from a backup looks like any other, so there is no telling when to ask. The chain
-must answer; of operator and peers at least one, if it can be reached, and those that did not are
-asked again until they have. What they show can only add to the record: each thing carries our own
-signature, and each name keeps its first digest.
+must answer, and one of the peers, or the operator where no peers are named: the operator alone
+could hide what it has. Those that did not answer are asked again until they have. What they show
+can only add to the record: each thing carries our own signature, and each name keeps its first
+digest.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class Recall:
     """Fills a signing record from elsewhere, then confirms it.
 
     Args:
-        others: the operator's service and the peers.
+        operator: its service.
+        peers: the other attestors' sites. Where there are some, one must answer: that costs
+            nothing, since k > n/2 signatures need another attestor anyway.
     """
 
     def __init__(
@@ -37,16 +40,18 @@ class Recall:
         domains: Domains,
         address: Address,
         chain: ChainBook,
-        others: Sequence[LogSource],
+        operator: LogSource,
+        peers: Sequence[LogSource],
     ) -> None:
         self._record = record
         self._book = book
         self._domains = domains
         self._address = address
         self._chain = chain
-        self._silent = list(others)
+        self._silent = [operator, *peers]
+        self._decisive = list(peers) or [operator]
         self._told: list[LogSource] = []
-        self._asked = len(self._silent) == 0
+        self._asked = False
         self._seen_on_chain: set[str] = set()
         self._has_read_book = False
 
@@ -72,7 +77,7 @@ class Recall:
                     logger.warning("not asked yet what we signed: %s", error)
                 silent.append(source)
                 continue
-            self._asked = True
+            self._asked = self._asked or source in self._decisive
             if learned:
                 logger.warning(
                     "%s knows %d things that we signed and had no record of: this record was "

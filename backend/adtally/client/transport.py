@@ -22,6 +22,9 @@ from adtally.log.canonical_json import require_shallow
 
 Params = Mapping[str, str | int]
 
+MAX_ANSWER_BYTES = 512 * 2**20
+"""Far above any honest answer; whoever answers must not be able to fill the memory of who asks."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -37,6 +40,8 @@ class RetryPolicy:
     request_timeout_seconds: float = 30.0
     answer_timeout_seconds: float = 600.0
 
+
+_FRAMING = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 NO_RETRY = RetryPolicy(deadline_seconds=0.0)
 
@@ -106,7 +111,7 @@ class Transport:
             wait = delay
             try:
                 async with asyncio.timeout(self.retry.answer_timeout_seconds):
-                    response = await self._http.send(request)
+                    response = await self._answer(request)
             except (httpx.RequestError, TimeoutError) as error:
                 refused: AdtallyError = _unreachable(request, error)
             else:
@@ -120,6 +125,27 @@ class Transport:
                 raise refused
             await asyncio.sleep(wait)
             delay = min(delay * 2, self.retry.max_delay_seconds)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        """The whole answer, decompressed as it comes; raises AdtallyError where it has no end."""
+        response = await self._http.send(request, stream=True)
+        try:
+            content = bytearray()
+            async for piece in response.aiter_bytes():
+                content += piece
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise AdtallyError(
+                        "the answer is too large",
+                        expected=f"at most {MAX_ANSWER_BYTES} bytes from {request.url}",
+                        found="more",
+                        action="ask elsewhere: no honest service answers that much at once",
+                    )
+        finally:
+            await response.aclose()
+        headers = [each for each in response.headers.raw if each[0].lower() not in _FRAMING]
+        return httpx.Response(
+            response.status_code, headers=headers, content=bytes(content), request=request
+        )
 
 
 def decode_json(response: httpx.Response) -> object:

@@ -178,6 +178,20 @@ async def test_restored_record__before_chain_and_peers_are_asked__nothing_is_sig
 
 
 @pytest.mark.asyncio
+async def test_restored_record__only_the_operator_answers__not_enough_where_there_are_peers(
+    tmp_path: Path,
+) -> None:
+    silent, other = PaperSource("paper://one"), PaperSource("paper://two")
+    silent.away = other.away = True
+    async with open_scene(tmp_path, peers=[silent, other], confirm=False) as scene:
+        await scene.rounds.round()
+        assert not scene.attesting.desk.record.is_confirmed
+        other.away = False
+        await scene.rounds.round()
+        assert scene.attesting.desk.record.is_confirmed
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("where", ["peer", "operator", "chain", "own answers"])
 async def test_restored_record__what_it_lacks__is_learned_before_anything_is_signed(
     tmp_path: Path, where: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import sys
 import time
 
@@ -10,6 +11,7 @@ import pytest
 
 from adtally.attestor import sources
 from adtally.attestor.sources import LogSource, SourceFailed
+from adtally.client import transport as transport_module
 from adtally.client.fields import Fields
 from adtally.client.transport import RetryPolicy, Transport
 from adtally.errors import AdtallyError, InvalidInput
@@ -114,3 +116,19 @@ def test_rules_nested_too_deep_are_refused(text: bytes) -> None:
         RuleSet.from_json(text)
     with pytest.raises(InvalidInput):
         RuleSet.with_overrides(text)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.asyncio
+async def test_answer_without_end_is_refused(
+    monkeypatch: pytest.MonkeyPatch, compressed: bool
+) -> None:
+    monkeypatch.setattr(transport_module, "MAX_ANSWER_BYTES", 100_000)
+    body = b"1" * 100_001
+    if compressed:
+        answer = http(200, b"content-encoding: gzip\r\n", gzip.compress(body))
+    else:
+        answer = http(200, b"", body)
+    with pytest.raises(AdtallyError, match="too large"):
+        await asked(answer)
+    assert await asked(http(200, b"", b"1" * 1_000)) == int("1" * 1_000)
