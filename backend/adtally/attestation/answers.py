@@ -159,7 +159,6 @@ class AnswerBook:
     def __init__(self, path: Path, domains: Domains) -> None:
         self._domains = domains
         self._signatures: dict[Hash, dict[Address, Signed]] = {}
-        self._digests: dict[str, list[Hash]] = {}
         self._of_attestor: dict[Address, list[Signed]] = {}
         self._refusals: dict[tuple[Address, Hash, str], SignedRefusal] = {}
         self._journal = Journal(path)
@@ -206,14 +205,6 @@ class AnswerBook:
         """An attestor's signatures in the order they came, but for the first ``after``."""
         return self._of_attestor.get(attestor, [])[after:]
 
-    def of_subject(self, subject: str) -> list[Signed]:
-        """Everything that was signed under a name, by whomever."""
-        return [
-            signed
-            for digest in self._digests.get(subject, ())
-            for signed in self._signatures[digest].values()
-        ]
-
     def refusals(self) -> list[SignedRefusal]:
         """Every refusal, in the order they came."""
         return list(self._refusals.values())
@@ -224,8 +215,6 @@ class AnswerBook:
 
     def _keep(self, signed: Signed) -> None:
         digest = self._domains.digest(signed.content)
-        if digest not in self._signatures:
-            self._digests.setdefault(signed.subject, []).append(digest)
         self._signatures.setdefault(digest, {})[signed.attestor] = signed
         self._of_attestor.setdefault(signed.attestor, []).append(signed)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from eth_account import Account
 
+from adtally.chain.files import write_new_secret
 from adtally.errors import InvalidInput, NotAllowed, NotFound
 from adtally.events.signature import address_of
 
@@ -60,23 +61,10 @@ def write_keystore(path: Path, private_key: bytes, passphrase: str, *, n: int = 
             "the passphrase is too short",
             expected=f"at least {MIN_PASSPHRASE} characters",
             found=f"{len(passphrase)}",
+            action="choose a longer one",
         )
     document = Account.encrypt(private_key, passphrase, kdf="scrypt", iterations=n)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise InvalidInput(
-            "a key is never overwritten",
-            field=str(path),
-            expected="no file there",
-            found="one",
-            action="use it, or name another file",
-        ) from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(json.dumps(document) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_new_secret(path, json.dumps(document))
 
 
 def is_keystore(path: Path) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
+from adtally.chain.files import write_new_secret
 from adtally.errors import InvalidInput, NotFound
 
 KEY_SIZE = 32
@@ -41,21 +41,7 @@ def read_key(path: Path) -> bytes:
 
 def write_key(path: Path, key: bytes) -> None:
     """Write a key to a new file; raises InvalidInput where a file stands already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise InvalidInput(
-            "a key is never overwritten",
-            field=str(path),
-            expected="no file there",
-            found="one",
-            action="use it, or name another file",
-        ) from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_new_secret(path, key.hex())
 
 
 def new_key() -> bytes:
