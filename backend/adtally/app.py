@@ -92,7 +92,11 @@ def _open_sequencer(
         deployment.log_identity,
         deployment.escrow_domain,
         verify_signatures=False,
-        engine=partial(KernelEngine, memory_bytes=settings.dedupe_memory_bytes)
+        engine=partial(
+            KernelEngine,
+            memory_bytes=settings.dedupe_memory_bytes,
+            ready_bytes=settings.dedupe_ready_bytes,
+        )
         if settings.engine == "kernel"
         else PlainEngine,
     )

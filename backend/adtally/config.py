@@ -51,6 +51,8 @@ class Settings(BaseSettings):
         max_body_bytes: larger request bodies are refused.
         dedupe_memory_bytes: for the ids of events that may still be met; it is used as it fills.
             Some 70 bytes an event; a full one pushes batches back.
+        dedupe_ready_bytes: what of it is taken at the start, so that the first two million events
+            don't wait for the operating system's pages.
         snapshot_every_entries: a start replays at most so much of the log.
         engine: ``plain`` judges by the reference, some ten times slower, should the compiled
             rules ever be doubted.
@@ -86,6 +88,7 @@ class Settings(BaseSettings):
     job_tick_seconds: float = Field(1.0, gt=0)
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
     dedupe_memory_bytes: int = Field(2**32, ge=2**24)
+    dedupe_ready_bytes: int = Field(2**27, ge=0)
     snapshot_every_entries: int = Field(5_000_000, ge=1)
     engine: Literal["kernel", "plain"] = "kernel"
     derive_every_entries: int = Field(1_048_576, ge=0)

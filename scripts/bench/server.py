@@ -13,13 +13,20 @@ import uvloop
 from scripts.chainless.application import open_application
 from scripts.chainless.world import world_facts
 
+from adtally.config import Settings
+
 from .serving import serve_on_free_port
 
 
 async def serve(directory: Path, engine: str) -> None:
     """Run the application on a free port, which is printed."""
     opened = open_application(
-        directory, world_facts, max_body_bytes=2**24, engine=engine, trusted_proxies=1
+        directory,
+        world_facts,
+        max_body_bytes=2**24,
+        engine=engine,
+        trusted_proxies=1,
+        dedupe_ready_bytes=Settings.model_fields["dedupe_ready_bytes"].default,
     )
     async with opened as application:
         await serve_on_free_port(application)

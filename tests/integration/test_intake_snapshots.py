@@ -343,7 +343,7 @@ async def test_stop__after_a_disk_failure__takes_no_snapshot(
     def refuse(*_: object) -> int:
         raise StorageFailed("injected")
 
-    monkeypatch.setattr(sequencer.store, "append_bundle", refuse)
+    monkeypatch.setattr(sequencer.store, "append_frame", refuse)
     with pytest.raises(Overloaded):
         await sequencer.submit(world.batch([world.event()]))
     await sequencer.stop()

@@ -17,7 +17,7 @@ from adtally.errors import StorageCorrupt, StorageFailed
 from adtally.log.bundle import count_entries
 from adtally.log.files import OsFiles
 from adtally.log.merkle import MerkleTree
-from adtally.log.segment import encode_frame
+from adtally.log.segment import UnsealedFrame
 from adtally.log.store import LogStore
 from adtally.rfc9162 import EMPTY_ROOT, leaf_hash, leaf_hashes, node_hash
 from support.faulty_files import FAULTS, FaultyFiles, Killed
@@ -75,7 +75,8 @@ def tear_tail(directory: Path, session: Session) -> None:
     last = sorted(directory.glob("segment-*.log"))[-1]
     data = last.read_bytes()
     end = len(data.rstrip(b"\0"))
-    torn = encode_frame(1, 99, 9, 1, b"\0\x70" + bytes(range(1, 113)))[:70]
+    frame = UnsealedFrame.of(b"\0\x70" + bytes(range(1, 113)))
+    torn = bytes(frame.seal(1, 99, 9, 1))[:70]
     last.write_bytes(data[:end] + torn + data[end + len(torn) :])
     assert session.in_flight == []
 

@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 from numba import njit
 
 from adtally import rfc9162
-from adtally.events.record import RECORD_SIZE, set_verdict
-from adtally.events.verdict import Verdicts
+from adtally.events.record import RECORD_SIZE
 from adtally.kernel import sha256
 from adtally.kernel.records import RecordArray
 from adtally.kernel.sha256_lanes import LANES, hasher
-from adtally.log.bundle import encode_bundle
 from adtally.log.merkle import MerkleTree, plain_parents
 
 counts = st.one_of(st.integers(0, 3 * LANES + 1), st.sampled_from([255, 256, 257]))
@@ -76,12 +74,6 @@ def test_record_array__any_records__is_a_sequence_of_them(seed: int, count: int)
     assert list(records) == plain
     assert records == plain
     assert records[1:] == plain[1:]
-    assert records.bundle() == encode_bundle(plain)
-    codes = random_rows(seed, 1, count).tobytes()
-    assert list(records.with_verdicts(Verdicts(codes))) == [
-        record[:3] + bytes((code,)) + record[4:] for record, code in zip(plain, codes, strict=True)
-    ]
-    assert set_verdict(plain[0], 7) == records.with_verdicts(Verdicts([7] * count))[0]
 
 
 def test_leaf_hashes__rows_that_are_no_records__are_refused() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from adtally.chain.files import write_atomically
 from adtally.errors import StorageCorrupt
 from adtally.log.bundle import encode_bundle
-from adtally.log.segment import MAX_PAYLOAD
+from adtally.log.segment import MAX_PAYLOAD, UnsealedFrame
 from adtally.log.store import LogStore
 from adtally.log.stored_tree import StoredTree
 from adtally.rfc9162 import leaf_hashes
@@ -87,7 +87,7 @@ class LogCopy:
         bundles = list(_frames(entries))
         self.store.take_room(sum(len(bundle) + 64 for bundle, _ in bundles))
         for bundle, count in bundles:
-            self.store.append_bundle(bundle, count)
+            self.store.append_frame(UnsealedFrame.of(bundle), count)
         self.tree.append_packed(leaf_hashes(entries))
         if self.tree.size - self._synced >= _SYNC_TREE_EVERY:
             self.sync_tree()

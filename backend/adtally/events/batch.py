@@ -168,13 +168,14 @@ def batch_to_wire(batch: SignedBatch) -> bytes:
     return header + b"".join(batch.records)
 
 
-def split_records(packed: bytes) -> Sequence[bytes]:
+def split_records(packed: bytes | memoryview) -> Sequence[bytes]:
     """Records that stand back to back."""
+    packed = bytes(packed)
     return tuple(packed[at : at + RECORD_SIZE] for at in range(0, len(packed), RECORD_SIZE))
 
 
 def batch_from_wire(
-    body: bytes, split: Callable[[bytes], Sequence[bytes]] = split_records
+    body: bytes, split: Callable[[memoryview], Sequence[bytes]] = split_records
 ) -> SignedBatch:
     """Parse the binary transport form; ``AdEvent.from_record`` checks the records one by one.
 
@@ -203,14 +204,14 @@ def batch_from_wire(
             found=f"{len(body)} bytes",
         )
     judged = body[header_size + VERDICT_OFFSET :: RECORD_SIZE]
-    if any(judged):
+    if judged.count(0) < count:
         raise InvalidInput(
             "a sender leaves the verdict to the operator",
             field=f"events.{len(judged) - len(judged.lstrip(bytes(1)))}.verdict",
             expected="verdict byte 0 in every record",
             found=f"{count - judged.count(0)} records with another",
         )
-    records = split(body[header_size:])
+    records = split(memoryview(body)[header_size:])
     return SignedBatch(chain_id, member, sequence, signer, signature, records)
 
 

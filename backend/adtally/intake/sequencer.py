@@ -32,7 +32,15 @@ from adtally.events.record import RECORD_KIND, VERDICT_OFFSET, clear_verdict
 from adtally.events.verdict import Verdicts
 from adtally.intake.clock import Clock
 from adtally.intake.fair_queue import FairQueue
-from adtally.intake.group import BatchEntries, Entries, FactsEntries, split_bundle
+from adtally.intake.group import (
+    BatchEntries,
+    Commit,
+    FactsEntries,
+    LoggedBatch,
+    LoggedEntries,
+    logged_leaf_hashes,
+    split_bundle,
+)
 from adtally.intake.receipts import BatchIndex, BatchResult, ReceiptIssuer
 from adtally.intake.snapshot import Snapshot
 from adtally.kernel.records import RecordArray
@@ -67,26 +75,15 @@ class _Job:
 
 @dataclass(slots=True)
 class _Group:
-    """Jobs that share one commit, and the entries they add."""
+    """Jobs that share one commit, and what they add."""
 
-    next_index: int
-    parts: list[Entries] = field(default_factory=list)
+    commit: Commit
     jobs: list[_Job] = field(default_factory=list)
-    count: int = 0
-    bytes: int = 0
 
     @property
     def is_full(self) -> bool:
-        return self.count >= MAX_GROUP_EVENTS or self.bytes >= MAX_GROUP_BYTES
-
-    def add(self, entries: Entries) -> int:
-        """Append entries; returns the leaf index of the first."""
-        index = self.next_index
-        self.parts.append(entries)
-        self.next_index += len(entries)
-        self.count += len(entries)
-        self.bytes += entries.bundle_bytes
-        return index
+        commit = self.commit
+        return commit.count >= MAX_GROUP_EVENTS or commit.bundle_bytes >= MAX_GROUP_BYTES
 
 
 class Keeper(Protocol):
@@ -176,12 +173,12 @@ class Sequencer:
                 found=leaf_hash(self.store.entry(last)).hex(),
             )
 
-    def _replay(self, commit: Sequence[Entries]) -> None:
+    def _replay(self, commit: Sequence[LoggedEntries]) -> None:
         index = self.tree.size
         # First: a correction is checked against the leaves before it.
-        self.tree.append_packed(b"".join([part.leaf_hashes() for part in commit]))
+        self.tree.append_packed(logged_leaf_hashes(commit))
         for part in commit:
-            if isinstance(part, BatchEntries):
+            if isinstance(part, LoggedBatch):
                 self.machine.apply_batch(part.envelope, part.records)
                 self._note_entry(part.envelope, index)
             else:
@@ -286,20 +283,20 @@ class Sequencer:
         loop = asyncio.get_running_loop()
         while True:
             await self._queue.wait()
-            group = _Group(self.store.size)
+            group = _Group(Commit(self.store.size))
             try:
                 await self._take_room(loop)
                 self._prepare(group)
-                if group.parts:
+                if group.commit.count:
                     # A thread of its own: reports may keep all the shared ones busy.
-                    writing = loop.run_in_executor(self._writer, self._write, group)
+                    writing = loop.run_in_executor(self._writer, self._write, group.commit)
                     self.tree.append_packed(await writing)
             except BaseException as error:
                 self._fail(group, error)
                 raise
             for job in group.jobs:
                 _answer(job)
-            if self.keeper is not None and group.parts:
+            if self.keeper is not None and group.commit.count:
                 self.keeper.committed()
             if self._is_stopping and self._queue.is_empty:
                 return
@@ -351,8 +348,8 @@ class Sequencer:
         received_at_ms = self._received_at_ms()
         verdicts = self.machine.judge_batch(batch, received_at_ms)
         envelope = batch_envelope(batch, received_at_ms)
-        records = RecordArray.of(batch.records).with_verdicts(verdicts)
-        index = group.add(BatchEntries(envelope.to_entry(), records))
+        records = RecordArray.of(batch.records)
+        index = group.commit.add(BatchEntries(envelope.to_entry(), records, verdicts))
         self._batches.add_batch(batch.member, index)
         promise, root = self._batches.promise_seconds(index), batch.records_root
         job.answer = lambda: self._issuer.issue(
@@ -372,7 +369,7 @@ class Sequencer:
                 if number == 0:
                     raise
                 raise InvariantBroken(f"facts half entered: {error}") from error
-            self._note_entry(entry, group.add(FactsEntries([entry])))
+            self._note_entry(entry, group.commit.add(FactsEntries([entry])))
         job.answer = lambda: self.store.size
 
     def _take_read(self, job: _Job, read: Callable[[LogMachine], Any]) -> None:
@@ -403,11 +400,11 @@ class Sequencer:
         if self.machine.rules is not None and entry[0] == RULES_KIND:
             self._batches.add_promise(index, self.machine.rules.anchor_promise_seconds)
 
-    def _write(self, group: _Group) -> bytes:
-        """Runs in a thread: make durable, then hash the leaves."""
-        bundle = b"".join([part.bundle() for part in group.parts])
-        self.store.append_bundle(bundle, group.count)
-        return b"".join([part.leaf_hashes() for part in group.parts])
+    def _write(self, commit: Commit) -> bytes:
+        """Runs in a thread: make durable; returns the leaf hashes."""
+        frame, hashes = commit.laid_out()
+        self.store.append_frame(frame, commit.count)
+        return hashes
 
     def _replayed(self, batch: SignedBatch) -> BatchResult:
         index = self._batches.first_index(batch.member, batch.sequence)

@@ -14,9 +14,12 @@ from adtally.kernel.event_ids import EventIds
 from adtally.kernel.event_lines import read_events
 from adtally.kernel.facts_table import FactRows, FactsTable
 from adtally.kernel.ledger import Ledger
+from adtally.kernel.logged_records import FRAMED_SIZE, LoggedRecords, lay_out
 from adtally.kernel.records import RecordArray
 from adtally.kernel.rules import Moment, judge
-from adtally.kernel.sha256 import packed_parents
+from adtally.kernel.sha256 import packed_parents, tree_root
+from adtally.log.bundle import encode_bundle
+from adtally.rfc9162 import HASH_SIZE
 from adtally.settlement.engine import EngineDump
 from adtally.types import Role
 from adtally.verification.age_floors import AgeFloors
@@ -39,8 +42,13 @@ def prepare() -> None:
         raise InvariantBroken("the kernel takes a record of zeros")
     if read_events(b"{}", 0, 2, b"\n") is not None:
         raise InvariantBroken("the kernel reads an event without fields")
-    logged = records.with_verdicts(engine.judge(records, nobody, 0, RuleSet()))
-    if packed_parents(logged.leaf_hashes.tobytes()) != logged.tree_root:
+    verdicts = engine.judge(records, nobody, 0, RuleSet())
+    bundle, hashes = np.empty(2 * FRAMED_SIZE, np.uint8), np.empty((2, HASH_SIZE), np.uint8)
+    lay_out(records, verdicts, bundle, hashes)
+    logged = LoggedRecords.read(bundle.tobytes(), 0, 2)
+    if logged is None or logged.verdicts != verdicts:
+        raise InvariantBroken("the kernel can't read what it has laid out")
+    if packed_parents(hashes.tobytes()) != tree_root(logged.leaf_hashes):
         raise InvariantBroken("the kernel has two roots for one tree")
     event = AdEvent(EventType.IMPRESSION, 1, 1, 1, 1, id=bytes(16), occurred_at_ms=0)
     # The first time has passed the event's age, the second that of every parent.
@@ -56,13 +64,16 @@ class KernelEngine:
     Args:
         facts: the state that the machine applies facts to.
         memory_bytes: the most that event ids may take.
+        ready_bytes: what of it is taken at once, so that no batch waits for it.
     """
 
-    def __init__(self, facts: FactState, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self, facts: FactState, memory_bytes: int = MEMORY_BYTES, ready_bytes: int = 0
+    ) -> None:
         self._facts = facts
         self._floors = AgeFloors()
         seed = np.uint64(secrets.randbits(64))
-        self.ids = EventIds(seed, memory_bytes)
+        self.ids = EventIds(seed, memory_bytes, ready_bytes)
         self._rows = FactRows(seed)
         self._ledger = Ledger(self._rows)
         self._table: FactsTable | None = None
@@ -82,11 +93,11 @@ class KernelEngine:
 
     def unset(self, records: Sequence[bytes]) -> RecordArray:
         """As ``Engine.unset``."""
-        return RecordArray.of(records).with_verdicts(Verdicts(bytes(len(records))))
+        return _logged(records).signed
 
     def verdicts(self, records: Sequence[bytes]) -> Verdicts:
         """As ``Engine.verdicts``."""
-        return RecordArray.of(records).verdicts
+        return _logged(records).verdicts
 
     def judge(
         self, records: RecordArray, sender: MemberFacts, received_at_ms: int, rules: RuleSet
@@ -141,6 +152,15 @@ class KernelEngine:
             self._built_from = self._facts.version
             self._ledger.make_room()
         return self._table
+
+
+def _logged(records: Sequence[bytes]) -> LoggedRecords:
+    if isinstance(records, LoggedRecords):
+        return records
+    read = LoggedRecords.read(encode_bundle(records), 0, len(records))
+    if read is None:
+        raise InvariantBroken("entries that are no records are refused before they get here")
+    return read
 
 
 def _moment(sender: MemberFacts, received_at_ms: int, rules: RuleSet) -> Moment:

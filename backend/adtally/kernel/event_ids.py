@@ -23,7 +23,9 @@ from adtally.kernel.event_table import (
 from adtally.kernel.records import RecordArray
 from adtally.verification.age_floors import AgeFloors
 
-BLOCK_BYTES = BLOCK_ROWS * ROW_WORDS * 8
+_ROW_BYTES = ROW_WORDS * 8
+BLOCK_BYTES = BLOCK_ROWS * _ROW_BYTES
+_PAGE_ROWS = 4096 // _ROW_BYTES
 _FIRST_SLOTS = 256
 _EVENTS_PER_BLOCK_SWEPT = 512
 _SPARE_BLOCKS = 64
@@ -37,9 +39,11 @@ class EventIds:
     Args:
         seed: secret; decides where ids go.
         memory_bytes: for the rows. It is reserved, and used only as it fills.
+        ready_bytes: of that, what gets its pages now: the operating system gives out and clears
+            pages at their first use, which costs an event as much as judging it.
     """
 
-    def __init__(self, seed: np.uint64, memory_bytes: int) -> None:
+    def __init__(self, seed: np.uint64, memory_bytes: int, ready_bytes: int = 0) -> None:
         blocks = max(memory_bytes // BLOCK_BYTES, 2 * _SPARE_BLOCKS)
         self._most_places = 4 * 2 ** blocks.bit_length()
         self.table = EventTable(
@@ -53,6 +57,7 @@ class EventIds:
             partitions=np.full(_FIRST_SLOTS, -1, np.int64),
             seed=seed,
         )
+        self.table.rows[: ready_bytes // _ROW_BYTES : _PAGE_ROWS] = 0
         self._passed: tuple[int, ...] = (0, 0, 0)
         """Partitions before these lie below the floors."""
         self._to_sweep: dict[int, int] = {}

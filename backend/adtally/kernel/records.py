@@ -15,8 +15,7 @@ from numba import njit
 
 from adtally.errors import InvariantBroken
 from adtally.events.batch import split_records
-from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, AdEvent
-from adtally.events.verdict import Verdicts
+from adtally.events.record import RECORD_SIZE, AdEvent
 from adtally.kernel.compiled import leaf
 from adtally.kernel.sha256 import Hashes, leaf_hashes, tree_root
 from adtally.kernel.words import word16, word48, word64
@@ -40,7 +39,7 @@ class RecordArray(Sequence[bytes]):
         self.rows.flags.writeable = False
 
     @staticmethod
-    def packed(records: bytes) -> RecordArray:
+    def packed(records: bytes | memoryview) -> RecordArray:
         """Of records that stand back to back."""
         return RecordArray(np.frombuffer(records, np.uint8).reshape(-1, RECORD_SIZE))
 
@@ -67,24 +66,6 @@ class RecordArray(Sequence[bytes]):
     def tree_root(self) -> Hash:
         """RFC 9162 root hash over the records."""
         return tree_root(self.leaf_hashes)
-
-    @property
-    def verdicts(self) -> Verdicts:
-        """Their verdicts."""
-        return Verdicts(self.rows[:, VERDICT_OFFSET].tobytes())
-
-    def with_verdicts(self, verdicts: Verdicts) -> RecordArray:
-        """The records with these verdicts."""
-        rows = self.rows.copy()
-        rows[:, VERDICT_OFFSET] = np.frombuffer(verdicts.codes, np.uint8)
-        return RecordArray(rows)
-
-    def bundle(self) -> bytes:
-        """The records as an entry bundle; ``log.bundle.encode_bundle`` is the reference."""
-        framed = np.empty((len(self.rows), 2 + RECORD_SIZE), np.uint8)
-        framed[:, 0], framed[:, 1] = divmod(RECORD_SIZE, 256)
-        framed[:, 2:] = self.rows
-        return framed.tobytes()
 
     @cached_property
     def first_refused(self) -> int:

@@ -27,7 +27,7 @@ def leaf_hashes(rows: npt.NDArray[np.uint8]) -> Hashes:
     if rows.shape[1] != RECORD_SIZE:
         raise ValueError(f"rows of {rows.shape[1]} bytes: expected records of {RECORD_SIZE}")
     hashes = np.empty((len(rows), HASH_SIZE), np.uint8)
-    _hash_leaves(_read_only(rows), hashes)
+    hash_leaves(_read_only(rows), hashes)
     return hashes
 
 
@@ -63,7 +63,7 @@ def tree_root(leaves: Hashes) -> Hash:
 
 
 @njit(cache=True, nogil=True)
-def _hash_leaves(rows, hashes):
+def hash_leaves(rows, hashes):
     whole = len(rows) // LANES * LANES
     for first in range(0, whole, LANES):
         _hash_leaf_lanes(rows, first, hashes)

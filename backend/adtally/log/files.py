@@ -41,7 +41,7 @@ class FileLayer(Protocol):
 
     def truncate(self, descriptor: int, size: int) -> None: ...
 
-    def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+    def pwrite(self, descriptor: int, data: bytes | memoryview, offset: int) -> int:
         """Write; may write less than all and says how much."""
 
     def pread(self, descriptor: int, size: int, offset: int) -> bytes:
@@ -60,7 +60,7 @@ class FileLayer(Protocol):
         """Up to ``size`` bytes at ``offset`` of a file; fewer only at its end."""
 
 
-def write_all(files: FileLayer, descriptor: int, data: bytes, offset: int) -> None:
+def write_all(files: FileLayer, descriptor: int, data: bytes | memoryview, offset: int) -> None:
     """Write all of ``data``, in as many calls as the disk makes of it; raises OSError."""
     written = files.pwrite(descriptor, data, offset)
     while written < len(data):
@@ -111,7 +111,7 @@ class OsFiles:
     def truncate(self, descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
 
-    def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+    def pwrite(self, descriptor: int, data: bytes | memoryview, offset: int) -> int:
         return os.pwrite(descriptor, data, offset)
 
     def pread(self, descriptor: int, size: int, offset: int) -> bytes:

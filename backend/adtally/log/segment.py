@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import google_crc32c
+import numpy as np
 
 from adtally.errors import InvalidInput, StorageCorrupt
 from adtally.log.bundle import count_entries
@@ -104,13 +105,35 @@ class Scan:
     position: Position
 
 
-def encode_frame(epoch: int, sequence: int, first_index: int, count: int, payload: bytes) -> bytes:
-    """The frame's bytes."""
-    fields = _FIELDS.pack(
-        MAGIC, epoch, sequence, first_index, count, len(payload), google_crc32c.value(payload)
-    )
-    crc = _CRC.pack(google_crc32c.value(fields))
-    return b"".join((fields, crc, _HEADER_END, payload, _FRAME_END))
+class UnsealedFrame:
+    """Room for a frame: fill ``payload``, which holds anything at first, then ``seal`` it.
+
+    A frame is laid out where it is written from, because copying takes as long as hashing.
+    """
+
+    __slots__ = ("_frame", "payload")
+
+    def __init__(self, length: int) -> None:
+        self._frame = np.empty(OVERHEAD + length, np.uint8)
+        self.payload = self._frame[HEADER_SIZE : HEADER_SIZE + length]
+
+    @staticmethod
+    def of(payload: bytes) -> UnsealedFrame:
+        """One with this payload."""
+        frame = UnsealedFrame(len(payload))
+        frame.payload[:] = np.frombuffer(payload, np.uint8)
+        return frame
+
+    def seal(self, epoch: int, sequence: int, first_index: int, count: int) -> memoryview:
+        """The frame's bytes."""
+        # Arrays are taken as they are, views of them would have to be copied.
+        crc: int = google_crc32c.value(self.payload)
+        length = len(self.payload)
+        fields = _FIELDS.pack(MAGIC, epoch, sequence, first_index, count, length, crc)
+        header = fields + _CRC.pack(google_crc32c.value(fields)) + _HEADER_END
+        frame = self._frame.data
+        frame[:HEADER_SIZE], frame[HEADER_SIZE + length :] = header, _FRAME_END
+        return frame
 
 
 def read_header(data: bytes, at: int) -> FrameHeader | None:

@@ -24,8 +24,8 @@ from adtally.log.segment import (
     FrameHeader,
     Position,
     Scan,
+    UnsealedFrame,
     damaged,
-    encode_frame,
     read_frame,
     read_header,
     scan_segment,
@@ -170,7 +170,7 @@ class LogStore:
             StorageFailed: the disk refused. Whether the entries are there is known only after
                 reopening; the store takes nothing more until then.
         """
-        return self.append_bundle(encode_bundle(entries), len(entries))
+        return self.append_frame(UnsealedFrame.of(encode_bundle(entries)), len(entries))
 
     def has_room(self, length: int) -> bool:
         """Whether frames of ``length`` bytes in all fit what is allocated already."""
@@ -197,7 +197,7 @@ class LogStore:
                 raise StorageFull(f"{self._directory}: {error.strerror}") from error
             raise _failed(self._directory, error) from error
 
-    def append_bundle(self, payload: bytes, count: int) -> int:
+    def append_frame(self, unsealed: UnsealedFrame, count: int) -> int:
         """As ``append``, for ``count`` entries that are encoded already."""
         if self._failure is not None:
             raise StorageFailed(
@@ -206,15 +206,16 @@ class LogStore:
                 found=self._failure,
                 action="mend the disk and restart: recovery decides what was written",
             )
-        if not 0 < len(payload) <= MAX_PAYLOAD:
+        length = len(unsealed.payload)
+        if not 0 < length <= MAX_PAYLOAD:
             raise InvalidInput(
                 "an append holds a bounded number of entries",
                 field="entries",
                 expected=f"1 to {MAX_PAYLOAD} bytes of entries",
-                found=f"{len(payload)} bytes",
+                found=f"{length} bytes",
             )
         where = self._position
-        frame = encode_frame(where.epoch, where.sequence, where.index, count, payload)
+        frame = unsealed.seal(where.epoch, where.sequence, where.index, count)
         self._failure = "an append was interrupted"
         try:
             self._make_room(len(frame))
@@ -224,9 +225,7 @@ class LogStore:
             self._failure = str(error)
             raise _failed(self._directory, error) from error
         self._failure = None
-        header = FrameHeader(
-            where.epoch, where.sequence, where.index, count, len(payload), payload_crc=0
-        )
+        header = FrameHeader(where.epoch, where.sequence, where.index, count, length, payload_crc=0)
         self._enter(self._offset, header)
         self._offset += len(frame)
         return where.index

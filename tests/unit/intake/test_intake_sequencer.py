@@ -153,7 +153,7 @@ async def test_submit__disk_refuses__nobody_gets_a_receipt_and_all_stops(
     def refuse(*_: object) -> int:
         raise StorageFailed("no space left on device")
 
-    monkeypatch.setattr(sequencer.store, "append_bundle", refuse)
+    monkeypatch.setattr(sequencer.store, "append_frame", refuse)
     batches = [world.batch([world.event()]) for _ in range(3)]
     results = await asyncio.gather(
         *(sequencer.submit(batch) for batch in batches), return_exceptions=True

@@ -14,7 +14,7 @@ from adtally.log.segment import (
     OVERHEAD,
     FrameHeader,
     Position,
-    encode_frame,
+    UnsealedFrame,
     read_frame,
     read_header,
     scan_segment,
@@ -22,6 +22,10 @@ from adtally.log.segment import (
 
 NAME = "segment-0000000000000000.log"
 ZEROS = bytes(4096)
+
+
+def encode_frame(epoch: int, sequence: int, first_index: int, count: int, payload: bytes) -> bytes:
+    return bytes(UnsealedFrame.of(payload).seal(epoch, sequence, first_index, count))
 
 
 def frame(sequence: int, first: int, sizes: list[int], epoch: int = 1, seed: int = 0) -> bytes:
@@ -36,7 +40,7 @@ THIRD = frame(3, 4, [109, 112])
 THREE = FIRST + SECOND + THIRD
 
 
-def test_encode_frame__known_content__has_the_documented_layout() -> None:
+def test_seal__known_content__has_the_documented_layout() -> None:
     payload = b"\0\3abc"
     made = encode_frame(5, 6, 7, 1, payload)
     fields = (
