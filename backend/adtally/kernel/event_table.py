@@ -24,6 +24,7 @@ from numba import njit
 
 from adtally.kernel.compiled import leaf
 from adtally.kernel.facts_table import Signed, Words
+from adtally.kernel.prefetch import prefetch
 from adtally.kernel.tables import event_hash, mix
 from adtally.kernel.words import word32, word64
 
@@ -165,14 +166,13 @@ def used_bit(kind):
 
 @njit(cache=True)
 def make_room(table, records, first, end, floors, latest_ms):
-    """Have room for the records ``first`` to ``end``, at most ``CHUNK``, and touch their rows.
+    """Have room for the records ``first`` to ``end``, at most ``CHUNK``, and fetch their rows.
 
-    Touching brings rows into the cache by loads that don't wait for each other. Events that will
-    be refused for their age get no room. The caller has seen to it that blocks are left.
+    Events that will be refused for their age get no room. The caller has seen to it that blocks are
+    left.
     """
     rows, taken, directory, places = table.rows, table.taken, table.directory, table.places
     partitions, seed = table.partitions, table.seed
-    found = np.uint64(0)
     for at in range(first, end):
         high = word64(records, at, 20)
         occurred_at_ms = np.int64(high >> _ID_TAIL)
@@ -189,8 +189,7 @@ def make_room(table, records, first, end, floors, latest_ms):
         if taken[block] >= FULL:
             _relieve(table, slot, hashed, floors)
             block = directory[slot, _place(hashed, places[slot])]
-        found |= rows[np.int64(block) * BLOCK_ROWS + np.int64(hashed & _IN_BLOCK), 0]
-    return found
+        prefetch(rows, np.int64(block) * BLOCK_ROWS + np.int64(hashed & _IN_BLOCK))
 
 
 @njit(cache=True)

@@ -90,8 +90,7 @@ def judge(records, hashes, moment, facts, books, table, floors, verdicts):
     for first in range(0, len(records), CHUNK):
         end = min(first + CHUNK, len(records))
         latest_ms = moment.received_at_ms + moment.max_clock_skew_ms
-        # Stored, for the compiler leaves out loads whose result nobody wants.
-        verdicts[first] = _ONE & make_room(table, records, first, end, floors, latest_ms)
+        make_room(table, records, first, end, floors, latest_ms)
         for at in range(first, end):
             verdicts[at] = _judge(records, at, hashes, moment, facts, books, table, floors)
 
