@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,47 +10,25 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from scripts.chainless.application import DEPLOYMENT
 from scripts.chainless.world import CAMPAIGN
 
 from adtally.api.application import create_application
-from adtally.api.hit_protocol import HitProtocol
 from adtally.api.service import Service
 from adtally.settlement.claim_tree import ClaimTree
 from adtally.settlement.machine import LogMachine
 from adtally.storage.repositories.statements import add_statement
 from adtally.storage.rows import DraftReason
 from adtally.types import Counts, Statement
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the test runner."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+from support.sockets import serving
 
 
 @asynccontextmanager
 async def served(service: Service) -> AsyncIterator[str]:
     """The address of a service that answers on a port."""
     app = create_application(service, with_virtual_clock=True)
-    config = uvicorn.Config(
-        app, port=0, access_log=False, log_level="error", lifespan="off", http=HitProtocol
-    )
-    config.proxy_headers = False
-    listening = config.bind_socket()
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
-        listening.close()
+    async with serving(app) as (port, _):
+        yield f"http://127.0.0.1:{port}"
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -12,8 +12,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from adtally.api.batch_protocol import BatchProtocol
 from adtally.api.hits import GIF, GIF_HEADERS, HitRoutes, hit_header, query_parameter
 from adtally.api.problems import problem_of
 from adtally.collector.collector import Logged
@@ -47,7 +46,7 @@ class _OpenHit:
         self.response_complete = False
 
 
-class HitProtocol(HttpToolsProtocol):
+class HitProtocol(BatchProtocol):
     """For ``uvicorn.Config(http=HitProtocol)``."""
 
     def on_headers_complete(self) -> None:

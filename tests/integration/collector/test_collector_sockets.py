@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from adtally.api.application import create_application
 from adtally.api.hit_protocol import HitProtocol
 from adtally.api.hits import GIF
 from adtally.collector import collector as collecting
 from adtally.events.verdict import Verdict
+from support import sockets
 from support.hits import BROWSER, Scene, running_scene
+from support.sockets import Server, ask, read_answer
 from support.world import CAMPAIGN, NOON_MS, OPERATOR
 
 pytestmark = pytest.mark.asyncio
@@ -24,52 +25,15 @@ pytestmark = pytest.mark.asyncio
 HEAD = f"host: service\r\nuser-agent: {BROWSER['user-agent']}\r\n"
 
 
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Any:
-        yield
-
-
 @asynccontextmanager
-async def serving(scene: Scene, http: Any = HitProtocol) -> AsyncIterator[tuple[int, _Server]]:
+async def serving(scene: Scene, http: Any = HitProtocol) -> AsyncIterator[tuple[int, Server]]:
     app = create_application(scene.service, with_virtual_clock=True)
-    config = uvicorn.Config(
-        app, port=0, access_log=False, log_level="error", lifespan="off", http=http
-    )
-    config.proxy_headers = False
-    listening = config.bind_socket()
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
-        yield listening.getsockname()[1], server
-    finally:
-        server.should_exit = True
-        await task
-        listening.close()
+    async with sockets.serving(app, http) as served:
+        yield served
 
 
 def pixel(token: str, version: str = "1.1", method: str = "GET", more: str = "") -> bytes:
     return f"{method} /v1/imp?t={token} HTTP/{version}\r\n{HEAD}{more}\r\n".encode()
-
-
-async def read(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    status, *lines = head.rstrip().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return int(status.split()[1]), headers, body
-
-
-async def ask(port: int, *requests: bytes) -> list[tuple[int, dict[str, str], bytes]]:
-    """All requests in one write on one connection; their answers in order."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"".join(requests))
-    answers = [await asyncio.wait_for(read(reader), 10) for _ in requests]
-    writer.close()
-    await writer.wait_closed()
-    return answers
 
 
 async def test_impression__short_way_and_uvicorn_s__answer_the_same(tmp_path: Path) -> None:
@@ -146,17 +110,17 @@ async def test_impression__refused_after_it_was_taken__is_a_problem_and_the_conn
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         roles, member.roles = member.roles, 16
         writer.write(pixel(text))
-        status, headers, body = await asyncio.wait_for(read(reader), 10)
+        status, headers, body = await asyncio.wait_for(read_answer(reader), 10)
         assert (status, headers["content-type"]) == (403, "application/problem+json")
         assert b"COLLECTOR" in body
         member.roles = roles
         monkeypatch.setattr(collecting, "MAX_WAITING_HITS", 0)
         writer.write(pixel(text))
-        status, headers, _ = await asyncio.wait_for(read(reader), 10)
+        status, headers, _ = await asyncio.wait_for(read_answer(reader), 10)
         assert (status, headers["retry-after"]) == (503, "1")
         monkeypatch.undo()
         writer.write(pixel(text))
-        status, headers, _ = await asyncio.wait_for(read(reader), 10)
+        status, headers, _ = await asyncio.wait_for(read_answer(reader), 10)
         assert (status, headers["adtally-hit"].partition(";")[0]) == (200, "accepted")
         writer.close()
         await writer.wait_closed()
@@ -186,7 +150,7 @@ async def test_server__told_to_stop__answers_what_it_has_taken(tmp_path: Path) -
         for _, writer in connections:
             writer.write(pixel(scene.token()))
         await asyncio.gather(*(writer.drain() for _, writer in connections))
-        answers = [asyncio.create_task(read(reader)) for reader, _ in connections]
+        answers = [asyncio.create_task(read_answer(reader)) for reader, _ in connections]
         await asyncio.sleep(0)
         server.should_exit = True
         done = await asyncio.wait_for(asyncio.gather(*answers, return_exceptions=True), 10)
