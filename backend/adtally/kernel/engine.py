@@ -157,9 +157,9 @@ class KernelEngine:
 def _logged(records: Sequence[bytes]) -> LoggedRecords:
     if isinstance(records, LoggedRecords):
         return records
-    read = LoggedRecords.read(encode_bundle(records), 0, len(records))
-    if read is None:
-        raise InvariantBroken("entries that are no records are refused before they get here")
+    # What is no record is refused here, with the reference's words.
+    read = LoggedRecords.read(encode_bundle(RecordArray.of(records)), 0, len(records))
+    assert read is not None, "all are as long as records"
     return read
 
 

@@ -172,6 +172,9 @@ class LogMachine:
         verdicts = self._take(signed, envelope.received_at_ms)
         logged = self._engine.verdicts(records)
         if verdicts != logged:
+            for record in records:
+                # Its verdict may be none at all.
+                AdEvent.from_record(record)
             self._refuse_verdicts(self.size - envelope.count + 1, verdicts, logged)
 
     def _refuse_verdicts(self, first: int, verdicts: Verdicts, logged: Verdicts) -> NoReturn:
