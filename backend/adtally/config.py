@@ -51,8 +51,8 @@ class Settings(BaseSettings):
         max_body_bytes: larger request bodies are refused.
         dedupe_memory_bytes: for the ids of events that may still be met; it is used as it fills.
             Some 70 bytes an event; a full one pushes batches back.
-        dedupe_ready_bytes: what of it is taken at the start, so that the first two million events
-            don't wait for the operating system's pages.
+        dedupe_ready_bytes: what of it is taken at the start, besides what a snapshot fills, so that
+            the next two million events don't wait for the operating system's pages.
         snapshot_every_entries: a start replays at most so much of the log.
         engine: ``plain`` judges by the reference, some ten times slower, should the compiled
             rules ever be doubted.

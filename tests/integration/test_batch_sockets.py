@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from adtally.api.service import Service
 from adtally.api.transport import BINARY_TYPE
 from adtally.events.batch import batch_to_wire
 from support.application import running_service
-from support.sockets import ask, connection, read_answer, serving
+from support.sockets import Server, ask, connection, read_answer, serving
 from support.world import World
 
 pytestmark = pytest.mark.asyncio
@@ -104,53 +105,121 @@ async def test_batch__expects_100_continue__is_told_so_first(tmp_path: Path) -> 
         first_index(await asyncio.wait_for(read_answer(reader), 10))
 
 
+async def test_batch__with_room_for_all_of_it__comes_in_one_piece(tmp_path: Path) -> None:
+    world = World()
+    messages: dict[Any, int] = {}
+    async with running_service(tmp_path, max_body_bytes=LIMIT_BYTES) as service:
+        app = create_application(service, with_virtual_clock=True)
+        for http in (HitProtocol, "httptools"):
+
+            async def counting(scope: Any, receive: Any, send: Any, http: Any = http) -> None:
+                async def counted() -> Any:
+                    messages[http] = messages.get(http, 0) + 1
+                    return await receive()
+
+                await app(scope, counted, send)
+
+            async with serving(counting, http) as (port, _), connection(port) as (reader, writer):
+                data = request(large_body(world))
+                for at in range(0, len(data), 40_000):
+                    writer.write(data[at : at + 40_000])
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+                first_index(await asyncio.wait_for(read_answer(reader), 10))
+    assert messages[HitProtocol] == 1
+    assert messages["httptools"] > 2
+
+
+def kept_bytes(server: Server) -> int:
+    """Of bodies, by the connections that are open."""
+    cycles: list[Any] = [each.cycle for each in server.server_state.connections]  # type: ignore[union-attr]
+    assert cycles, "one is open"
+    return sum(len(cycle.body) for cycle in cycles)
+
+
+async def send_without_reading(port: int, requests: list[bytes], most: int) -> socket.socket:
+    """Send requests, then zeros until nobody takes them, on a connection that reads no answer."""
+    loop = asyncio.get_running_loop()
+    connected = socket.socket()
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connected.setblocking(False)
+    await loop.sock_connect(connected, ("127.0.0.1", port))
+    for each in requests:
+        await loop.sock_sendall(connected, each)
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        for _ in range(most // 2**18):
+            await asyncio.wait_for(loop.sock_sendall(connected, bytes(2**18)), 0.3)
+    return connected
+
+
 @pytest.mark.parametrize(
-    ("announced", "content_type", "status"),
-    [(LIMIT_BYTES + 1, BINARY_TYPE, 413), (2**40, BINARY_TYPE, 413), (150_000, "text/plain", 415)],
+    ("before", "content_type", "length"),
+    [
+        # Taken in, but its turn comes only when earlier answers have been read.
+        (40, BINARY_TYPE, f"{LIMIT_BYTES}"),
+        (40, BINARY_TYPE, f"{2**40}"),
+        # Refused, one of them with an answer that nobody reads either.
+        (40, "text/plain", f"{2**40}"),
+        (0, "text/plain", f"{2**40}"),
+        (0, BINARY_TYPE, f"{2**40}"),
+        # The parser takes these, with what is behind the number.
+        (0, BINARY_TYPE, f"{2**40} "),
+        (0, BINARY_TYPE, f"{2**40}\t"),
+    ],
 )
-async def test_batch__refused_by_its_head__its_body_is_not_kept(
-    tmp_path: Path, announced: int, content_type: str, status: int
+async def test_batch__without_room_for_it__its_body_is_not_kept(
+    tmp_path: Path, before: int, content_type: str, length: str
 ) -> None:
-    async with running(tmp_path) as (service, port), connection(port) as (reader, writer):
+    head = f"POST /v1/batches HTTP/1.1\r\nhost: service\r\ncontent-type: {content_type}\r\n"
+    async with running_service(tmp_path, max_body_bytes=LIMIT_BYTES) as service:
+        app = create_application(service, with_virtual_clock=True)
         size = service.sequencer.store.size
-        head = f"POST /v1/batches HTTP/1.1\r\nhost: service\r\ncontent-type: {content_type}\r\n"
-        writer.write(f"{head}content-length: {announced}\r\n\r\n".encode())
-        answer = await asyncio.wait_for(read_answer(reader), 10)
-        assert answer[0] == status, answer
-        sent = min(announced, 40 * 2**20)
-        for at in range(0, sent, 2**16):
-            writer.write(bytes(min(2**16, sent - at)))
-            await writer.drain()
-        assert kept_bytes() < 2**20
-        if sent == announced:
-            # What was left unread did not become the next request.
-            writer.write(HEALTH)
-            assert (await asyncio.wait_for(read_answer(reader), 10))[0] == 200
+        async with serving(app) as (port, server):
+            large = b"GET /openapi.json HTTP/1.1\r\nhost: service\r\n\r\n"
+            batch = f"{head}content-length: {length}\r\n\r\n".encode()
+            client = await send_without_reading(port, [large * before, batch], 40 * 2**20)
+            kept = kept_bytes(server)
+            client.close()
+            assert kept <= 2**18
         assert service.sequencer.store.size == size
 
 
-def kept_bytes() -> int:
-    """Of bodies, by the connections that are open."""
-    connections = [each for each in gc.get_objects() if isinstance(each, HitProtocol)]
-    assert connections, "one is open"
-    return sum(len(piece) for each in connections for piece in each._pieces or ())
+@pytest.mark.parametrize(
+    ("announced", "content_type", "status"),
+    [(LIMIT_BYTES + 1, BINARY_TYPE, 413), (150_000, "text/plain", 415)],
+)
+async def test_batch__refused_by_its_head__the_connection_goes_on_behind_it(
+    tmp_path: Path, announced: int, content_type: str, status: int
+) -> None:
+    head = f"POST /v1/batches HTTP/1.1\r\nhost: service\r\ncontent-type: {content_type}\r\n"
+    async with running(tmp_path) as (_, port), connection(port) as (reader, writer):
+        writer.write(f"{head}content-length: {announced}\r\n\r\n".encode())
+        assert (await asyncio.wait_for(read_answer(reader), 10))[0] == status
+        writer.write(bytes(announced) + HEALTH)
+        assert (await asyncio.wait_for(read_answer(reader), 10))[0] == 200
 
 
 async def test_batch__sender_gone_or_too_slow__leaves_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = large_body(World())
-    async with running(tmp_path) as (service, port):
+    async with running_service(tmp_path, max_body_bytes=LIMIT_BYTES) as service:
         size = service.sequencer.store.size
-        for _ in range(5):
-            async with connection(port) as (_, writer):
+        app = create_application(service, with_virtual_clock=True)
+        async with serving(app) as (port, server):
+            for _ in range(5):
+                async with connection(port) as (_, writer):
+                    writer.write(request(body)[:-1])
+                    await writer.drain()
+            monkeypatch.setattr(body_module, "READ_SECONDS", 0.1)
+            async with connection(port) as (reader, writer):
                 writer.write(request(body)[:-1])
-                await writer.drain()
-        monkeypatch.setattr(body_module, "READ_SECONDS", 0.1)
-        async with connection(port) as (reader, writer):
-            writer.write(request(body)[:-1])
-            status, _, answer = await asyncio.wait_for(read_answer(reader), 10)
-            assert (status, b"too slowly" in answer) == (400, True), answer
-        monkeypatch.undo()
-        # The batch was never logged.
-        assert first_index((await ask(port, request(body)))[0]) == size
+                status, _, answer = await asyncio.wait_for(read_answer(reader), 10)
+                assert (status, b"too slowly" in answer) == (400, True), answer
+                # Its room was given back, so nothing of it may be there any more.
+                assert kept_bytes(server) == 0
+            monkeypatch.undo()
+            # The batch was never logged.
+            assert first_index((await ask(port, request(body)))[0]) == size

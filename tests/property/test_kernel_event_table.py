@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import sys
 from random import Random
 from typing import Any
 
@@ -27,6 +30,7 @@ from adtally.kernel.event_table import (
     make_room,
     put_row,
 )
+from adtally.kernel.facts_table import Words
 from adtally.kernel.records import RecordArray
 from adtally.kernel.words import word32, word64
 from adtally.verification.age_floors import AgeFloors
@@ -248,6 +252,30 @@ def test_event_table__memory_full__is_refused_before_anything_changes() -> None:
 def _fill(model: Model, times: int) -> None:
     for _ in range(times):
         model.add(model.events(2_000, EventType.IMPRESSION, 3 * PARTITION_MS - 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks mincore(2)")
+def test_event_ids__ready_bytes__the_rows_that_come_next_have_their_pages() -> None:
+    ready_bytes, blocks = 8 * BLOCK_BYTES, 20
+    used = EventIds(SEED, 64 * BLOCK_BYTES)
+    used.table.counts[1] = blocks
+    fresh, loaded = (EventIds(SEED, 64 * BLOCK_BYTES, ready_bytes) for _ in range(2))
+    loaded.load(used.dump())
+    for ids, next_block in ((fresh, 0), (loaded, blocks)):
+        first = next_block * BLOCK_ROWS
+        assert _resident_share(ids.table.rows[first : first + 8 * BLOCK_ROWS]) == 1
+        assert not ids.table.rows.any()
+
+
+def _resident_share(rows: Words) -> float:
+    """Of the pages that lie wholly within the rows."""
+    page = mmap.PAGESIZE
+    start = -(-rows.ctypes.data // page) * page
+    count = (rows.ctypes.data + rows.nbytes - start) // page
+    found = (ctypes.c_ubyte * count)()
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mincore(ctypes.c_void_p(start), ctypes.c_size_t(count * page), found) == 0
+    return sum(each & 1 for each in found) / count
 
 
 def test_event_table__digests__tell_records_apart() -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adtally.api.whole_body import whole_body
 from adtally.errors import InvalidInput, Overloaded, TooLarge
 
 TOTAL_BYTES = 256 * 2**20
@@ -65,10 +66,13 @@ class BodyBudget:
             InvalidInput: it did not arrive within ``READ_SECONDS``, or its sender has gone.
         """
         taken = 0
+        whole = whole_body(scope)
         try:
-            announced = dict(scope["headers"]).get(b"content-length", b"")
+            announced = dict(scope["headers"]).get(b"content-length", b"").strip()
             if announced.isdigit():
                 taken = self._take(0, int(announced), f"{int(announced)} bytes announced")
+                if whole is not None:
+                    whole.grant(taken)
             pieces: list[bytes] = []
             size, more = 0, True
             async with _timely():
@@ -80,6 +84,8 @@ class BodyBudget:
                     more = message.get("more_body", False)
             yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
         finally:
+            if whole is not None:
+                whole.withdraw()
             self._left_bytes += taken
 
     def _take(self, taken: int, size: int, found: str) -> int:

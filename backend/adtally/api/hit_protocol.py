@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from adtally.api.batch_protocol import BatchProtocol
 from adtally.api.hits import GIF, GIF_HEADERS, HitRoutes, hit_header, query_parameter
 from adtally.api.problems import problem_of
+from adtally.api.whole_body import WholeBodyProtocol
 from adtally.collector.collector import Logged
 from adtally.collector.hits import Answer
 from adtally.errors import AdtallyError, Overloaded
@@ -46,7 +46,7 @@ class _OpenHit:
         self.response_complete = False
 
 
-class HitProtocol(BatchProtocol):
+class HitProtocol(WholeBodyProtocol):
     """For ``uvicorn.Config(http=HitProtocol)``."""
 
     def on_headers_complete(self) -> None:

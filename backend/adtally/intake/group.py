@@ -51,7 +51,7 @@ class BatchEntries:
 
     @property
     def bundle_bytes(self) -> int:
-        """As of ``FactsEntries``."""
+        """Bytes that envelope and records take, each behind its length."""
         return LENGTH_BYTES + len(self.envelope) + len(self.records) * FRAMED_SIZE
 
     def lay_out(self, bundle: Bytes, hashes: Hashes) -> None:

@@ -346,10 +346,11 @@ class Sequencer:
             return
         self._require_room()
         received_at_ms = self._received_at_ms()
-        verdicts = self.machine.judge_batch(batch, received_at_ms)
+        # Encoded first: what can't be encoded must not be judged either.
         envelope = batch_envelope(batch, received_at_ms)
-        records = RecordArray.of(batch.records)
-        index = group.commit.add(BatchEntries(envelope.to_entry(), records, verdicts))
+        entry, records = envelope.to_entry(), RecordArray.of(batch.records)
+        verdicts = self.machine.judge_batch(batch, received_at_ms)
+        index = group.commit.add(BatchEntries(entry, records, verdicts))
         self._batches.add_batch(batch.member, index)
         promise, root = self._batches.promise_seconds(index), batch.records_root
         job.answer = lambda: self._issuer.issue(

@@ -39,8 +39,8 @@ class EventIds:
     Args:
         seed: secret; decides where ids go.
         memory_bytes: for the rows. It is reserved, and used only as it fills.
-        ready_bytes: of that, what gets its pages now: the operating system gives out and clears
-            pages at their first use, which costs an event as much as judging it.
+        ready_bytes: of that, what gets its pages before it is used: the operating system gives out
+            and clears pages at their first use, which costs an event as much as judging it.
     """
 
     def __init__(self, seed: np.uint64, memory_bytes: int, ready_bytes: int = 0) -> None:
@@ -57,7 +57,8 @@ class EventIds:
             partitions=np.full(_FIRST_SLOTS, -1, np.int64),
             seed=seed,
         )
-        self.table.rows[: ready_bytes // _ROW_BYTES : _PAGE_ROWS] = 0
+        self._ready_rows = ready_bytes // _ROW_BYTES
+        self._make_ready(0)
         self._passed: tuple[int, ...] = (0, 0, 0)
         """Partitions before these lie below the floors."""
         self._to_sweep: dict[int, int] = {}
@@ -162,6 +163,12 @@ class EventIds:
             table.partitions[slot], table.places[slot] = partition, places
             table.directory[slot, :places] = dump["ids.directories"][at : at + places]
             at += places
+        self._make_ready(blocks)
+
+    def _make_ready(self, block: int) -> None:
+        """Touch the pages of the rows from a block on, which was never used."""
+        first = block * BLOCK_ROWS
+        self.table.rows[first : first + self._ready_rows : _PAGE_ROWS] = 0
 
     def _blocks_used(self) -> int:
         free, untouched = self.table.counts.tolist()

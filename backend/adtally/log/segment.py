@@ -126,7 +126,7 @@ class UnsealedFrame:
 
     def seal(self, epoch: int, sequence: int, first_index: int, count: int) -> memoryview:
         """The frame's bytes."""
-        # Arrays are taken as they are, views of them would have to be copied.
+        # An array is taken as it is; a memoryview would have to be copied.
         crc: int = google_crc32c.value(self.payload)
         length = len(self.payload)
         fields = _FIELDS.pack(MAGIC, epoch, sequence, first_index, count, length, crc)
