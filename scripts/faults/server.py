@@ -32,6 +32,7 @@ from scripts.chainless.world import world_facts
 from starlette.types import ASGIApp
 
 from adtally.api.application import create_application
+from adtally.api.hit_protocol import HitProtocol
 from adtally.config import Settings
 from adtally.errors import AdtallyError
 from adtally.intake.clock import VirtualClock
@@ -105,7 +106,14 @@ async def _serve(command: dict[str, Any], report: Callable[[object], None]) -> i
     """One life; returns the status of its process."""
     directory = Path(command["directory"])
     config = uvicorn.Config(
-        FastAPI(), port=0, access_log=False, log_level="error", lifespan="off", backlog=4096
+        FastAPI(),
+        port=0,
+        access_log=False,
+        log_level="error",
+        lifespan="off",
+        http=HitProtocol,
+        proxy_headers=False,
+        backlog=4096,
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()
