@@ -37,7 +37,7 @@ SEGMENT_BYTES = 64 * 2**20
 SPARE_BYTES = 64 * 2**20
 """To leave on the disk for what grows beside the log: its tree, the control database, reports."""
 LOCK_NAME = "lock"
-_READ_BYTES = 4 * 2**20
+_READ_BYTES = 2**20
 _SKIM_BYTES = 64 * 2**10
 _NO_DESCRIPTOR = -1
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
