@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,12 +15,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from adtally.api import batches
 from adtally.api import body as body_module
 from adtally.api.application import create_application
 from adtally.api.hit_protocol import HitProtocol
 from adtally.api.service import Service
-from adtally.api.transport import BINARY_TYPE
+from adtally.api.transport import BINARY_TYPE, parse_batch
 from adtally.events.batch import batch_to_wire
 from support.application import running_service
 from support.sockets import Server, ask, connection, read_answer, serving
@@ -144,11 +148,11 @@ async def send_without_reading(port: int, requests: list[bytes], most: int) -> s
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connected.setblocking(False)
     await loop.sock_connect(connected, ("127.0.0.1", port))
-    for each in requests:
-        await loop.sock_sendall(connected, each)
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
     with contextlib.suppress(TimeoutError, ConnectionError):
+        for each in requests:
+            await asyncio.wait_for(loop.sock_sendall(connected, each), 0.3)
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         for _ in range(most // 2**18):
             await asyncio.wait_for(loop.sock_sendall(connected, bytes(2**18)), 0.3)
     return connected
@@ -199,6 +203,48 @@ async def test_batch__refused_by_its_head__the_connection_goes_on_behind_it(
         assert (await asyncio.wait_for(read_answer(reader), 10))[0] == status
         writer.write(bytes(announced) + HEALTH)
         assert (await asyncio.wait_for(read_answer(reader), 10))[0] == 200
+
+
+async def test_requests__ended__are_gone_without_the_garbage_collector(tmp_path: Path) -> None:
+    body = bytes(150_000)
+    head = "POST /v1/batches HTTP/1.1\r\nhost: service\r\ncontent-type: text/plain\r\n"
+    refused = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+    async with running(tmp_path) as (_, port), connection(port) as (reader, writer):
+        gc.collect()
+        gc.disable()
+        try:
+            for data in [refused] * 20 + [HEALTH] * 20:
+                writer.write(data)
+                await asyncio.wait_for(read_answer(reader), 10)
+            cycles = [each for each in gc.get_objects() if isinstance(each, RequestResponseCycle)]
+            assert len(cycles) <= 2
+        finally:
+            gc.enable()
+
+
+async def test_batch__refused_with_an_answer_nobody_reads__is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[weakref.ref[Any]] = []
+
+    def parsed(content_type: str, body: bytes) -> Any:
+        batch = parse_batch(content_type, body)
+        seen.append(weakref.ref(batch.records))
+        return batch
+
+    monkeypatch.setattr(batches, "parse_batch", parsed)
+    world = World()
+    stranger = batch_to_wire(world.batch([world.event()] * 10, key=bytes(range(1, 33))))
+    large = b"GET /openapi.json HTTP/1.1\r\nhost: service\r\n\r\n"
+    async with running_service(tmp_path, max_body_bytes=LIMIT_BYTES) as service:
+        app = create_application(service, with_virtual_clock=True)
+        async with serving(app) as (port, server):
+            client = await send_without_reading(port, [large, request(stranger)] * 60, 0)
+            (protocol,) = server.server_state.connections
+            is_stuck = protocol.flow.write_paused  # type: ignore[union-attr]
+            kept = [each() for each in seen if each() is not None]
+            client.close()
+            assert (is_stuck, len(seen) > 0, len(kept)) == (True, True, 0)
 
 
 async def test_batch__sender_gone_or_too_slow__leaves_no_trace(

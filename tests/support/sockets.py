@@ -30,6 +30,8 @@ async def serving(app: Any, http: Any = HitProtocol) -> AsyncIterator[tuple[int,
         app, port=0, access_log=False, log_level="error", lifespan="off", http=http
     )
     config.proxy_headers = False
+    # A test that fails may leave a connection that waits for ever.
+    config.timeout_graceful_shutdown = 5
     listening = config.bind_socket()
     server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from fastapi import APIRouter
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adtally.api.body import BodyBudget
@@ -102,27 +103,31 @@ class BatchRoute:
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        try:
-            await self._answer(scope, receive, send)
-        except AdtallyError as error:
-            await problem_of(error)(scope, receive, send)
-        except Exception:
-            logger.exception("unexpected error in POST %s", PATH)
-            answer = problem(500, "internal_error", "an error in the service; it has been logged")
+        # Sent when nothing refers to the body any more, not even a traceback: its room is given
+        # back, and a client may take as long as it likes to read its answer.
+        answer = await self._answer(scope, receive)
+        if isinstance(answer, Response):
             await answer(scope, receive, send)
+            return
+        headers = [_JSON, (b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes | Response:
+        """The document of a batch that was logged, or why it was not."""
         content_type = _content_type(scope)
         if content_type not in (JSON_TYPE, NDJSON_TYPE, BINARY_TYPE):
             detail = f"send {JSON_TYPE}, {NDJSON_TYPE} or {BINARY_TYPE}"
-            await problem(415, "unsupported_media_type", detail)(scope, receive, send)
-            return
-        async with self._bodies.body(scope, receive) as body:
-            result = await self._sequencer.submit(parse_batch(content_type, body))
-        document = _document(result)
-        headers = [_JSON, (b"content-length", b"%d" % len(document))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": document})
+            return problem(415, "unsupported_media_type", detail)
+        try:
+            async with self._bodies.body(scope, receive) as body:
+                result = await self._sequencer.submit(parse_batch(content_type, body))
+            return _document(result)
+        except AdtallyError as error:
+            return problem_of(error)
+        except Exception:
+            logger.exception("unexpected error in POST %s", PATH)
+            return problem(500, "internal_error", "an error in the service; it has been logged")
 
 
 def _content_type(scope: Scope) -> str:

@@ -8,6 +8,7 @@ Without this class the service does the same, slower.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from starlette.types import Scope
@@ -27,25 +28,31 @@ class WholeBody:
     __slots__ = ("_cycle", "_granted_bytes")
 
     def __init__(self, cycle: Any) -> None:
-        self._cycle = cycle
+        # The cycle holds the scope, and that holds this: were it held in turn, finished requests
+        # would wait for the garbage collector, with what they have left unread of their bodies.
+        self._cycle = weakref.ref(cycle)
         self._granted_bytes = 0
 
     def grant(self, length: int) -> None:
         """There is room for so many bytes: have the application wait for the end."""
         self._granted_bytes = length
-        if self._cycle.more_body:
-            self._cycle.message_event.clear()
+        cycle = self._cycle()
+        if cycle is not None and cycle.more_body:
+            cycle.message_event.clear()
 
     def withdraw(self) -> None:
         """The room is given back: forget what has come, and keep no more than uvicorn does."""
         self._granted_bytes = 0
-        self._cycle.body = bytearray()
+        cycle = self._cycle()
+        if cycle is not None:
+            cycle.body = bytearray()
 
     def takes(self, body: bytes) -> bool:
         """Keep another part, if there is room for it."""
-        if len(self._cycle.body) + len(body) > self._granted_bytes:
+        cycle = self._cycle()
+        if cycle is None or len(cycle.body) + len(body) > self._granted_bytes:
             return False
-        self._cycle.body += body
+        cycle.body += body
         return True
 
 
@@ -64,6 +71,8 @@ class WholeBodyProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Called by the parser when a request's head is there."""
         super().on_headers_complete()
+        if self.cycle is None:  # it becomes a WebSocket
+            return
         self._whole = WholeBody(self.cycle)
         self.scope["extensions"] = {_EXTENSION: self._whole}  # type: ignore[dict-item]
 

@@ -228,7 +228,13 @@ class Sequencer:
         job = self._job()
         job.batch = batch
         self._queue.put(batch.member, len(batch.records), job)
-        result: BatchResult = await job.future
+        future = job.future
+        # A refusal's traceback holds this frame: nothing in it may lead back to the refusal.
+        del job, batch
+        try:
+            result: BatchResult = await future
+        finally:
+            del future
         return result
 
     async def enter_facts(self, make: Callable[[int], Sequence[FactsEntry]]) -> int:
@@ -331,7 +337,8 @@ class Sequencer:
             elif job.read is not None:
                 self._take_read(job, job.read)
         except AdtallyError as error:
-            job.future.set_exception(error)
+            # Its traceback would hold the job, and so the batch, until the garbage collector runs.
+            job.future.set_exception(error.with_traceback(None))
         except BaseException:
             # It stops everything; whoever waits for this job is told as well.
             group.jobs.append(job)
