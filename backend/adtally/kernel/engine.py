@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from adtally.errors import InvariantBroken
-from adtally.events.record import RECORD_SIZE, AdEvent, EventType
+from adtally.events.record import RECORD_SIZE, VERDICT_OFFSET, AdEvent, EventType, clear_verdict
 from adtally.events.verdict import Verdicts
 from adtally.kernel.event_ids import EventIds
 from adtally.kernel.event_lines import read_events
@@ -18,7 +18,6 @@ from adtally.kernel.logged_records import FRAMED_SIZE, LoggedRecords, lay_out
 from adtally.kernel.records import RecordArray
 from adtally.kernel.rules import Moment, judge
 from adtally.kernel.sha256 import packed_parents, tree_root
-from adtally.log.bundle import encode_bundle
 from adtally.rfc9162 import HASH_SIZE
 from adtally.settlement.engine import EngineDump
 from adtally.types import Role
@@ -93,11 +92,15 @@ class KernelEngine:
 
     def unset(self, records: Sequence[bytes]) -> RecordArray:
         """As ``Engine.unset``."""
-        return _logged(records).signed
+        if isinstance(records, LoggedRecords):
+            return records.signed
+        return RecordArray.of([clear_verdict(record) for record in records])
 
     def verdicts(self, records: Sequence[bytes]) -> Verdicts:
         """As ``Engine.verdicts``."""
-        return _logged(records).verdicts
+        if isinstance(records, LoggedRecords):
+            return records.verdicts
+        return Verdicts(record[VERDICT_OFFSET] for record in records)
 
     def judge(
         self, records: RecordArray, sender: MemberFacts, received_at_ms: int, rules: RuleSet
@@ -152,15 +155,6 @@ class KernelEngine:
             self._built_from = self._facts.version
             self._ledger.make_room()
         return self._table
-
-
-def _logged(records: Sequence[bytes]) -> LoggedRecords:
-    if isinstance(records, LoggedRecords):
-        return records
-    # What is no record is refused here, with the reference's words.
-    read = LoggedRecords.read(encode_bundle(RecordArray.of(records)), 0, len(records))
-    assert read is not None, "all are as long as records"
-    return read
 
 
 def _moment(sender: MemberFacts, received_at_ms: int, rules: RuleSet) -> Moment:
